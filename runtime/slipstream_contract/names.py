@@ -1,0 +1,35 @@
+"""Names that more than one program must spell alike: the API, labels, paths, ports."""
+
+GROUP = "slipstream.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+KIND = "AgentDeployment"
+PLURAL = "agentdeployments"
+
+FIELD_MANAGER = "slipstream-operator"
+
+LABEL_NAME = "app.kubernetes.io/name"
+LABEL_INSTANCE = "app.kubernetes.io/instance"
+LABEL_COMPONENT = "app.kubernetes.io/component"
+LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
+LABEL_PART_OF = "app.kubernetes.io/part-of"
+LABEL_RECIPE = f"{GROUP}/recipe"
+ANNOTATION_SPEC_HASH = f"{GROUP}/spec-hash"
+ANNOTATION_ARTIFACT = f"{GROUP}/artifact"
+
+HTTP_PORT = 8000
+METRICS_PORT = 8002
+
+ARTIFACTS_PATH = "/var/lib/slipstream/artifacts"
+RECIPE_PATH = "/etc/slipstream/recipe.json"
+TERMINATION_PATH = "/dev/termination-log"
+CLAIMS_PATH = "/mnt/claims"
+"""Where `pvc://CLAIM/PATH` is mounted: `/mnt/claims/CLAIM/PATH`."""
+
+RECIPES_FOLDER = "recipes"
+"""Below the artifact store: `recipes/RECIPE_DIGEST.json`, the summary of a finished build."""
+
+
+def artifact_folder(artifact_digest: str) -> str:
+    """Return the folder of an artifact below the artifact store."""
+    return f"sha256-{artifact_digest}"
