@@ -1,0 +1,76 @@
+"""Fetch the Go modules of etcd and Kubernetes, check them against pinned sums, and make each buildable on its own.
+
+Both expect sibling modules in neighbouring folders, which the published archives leave out. The archives stay untouched
+in Go's module cache: an edited go.mod, given to go as -modfile, takes the siblings at their published version instead.
+"""
+
+import json
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from binaries import ETCD_VERSION, KUBERNETES_VERSION, ControlPlaneError
+
+_PINNED_SUMS = Path(__file__).parent / "module_sums.txt"
+_SIBLING = re.compile(r"^(\s*)(\S+) => (?:\.\./|\./staging/)\S+$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Module:
+    """A published Go module, and the version under which the same repository publishes its siblings."""
+
+    path: str
+    version: str
+    sibling_version: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """A module that is ready to build: run go in `folder` with `-modfile=modfile`."""
+
+    folder: Path
+    modfile: Path
+
+
+ETCD = Module("go.etcd.io/etcd/server/v3", ETCD_VERSION, ETCD_VERSION)
+KUBERNETES = Module("k8s.io/kubernetes", KUBERNETES_VERSION, KUBERNETES_VERSION.replace("v1.", "v0."))
+
+
+def prepare(module: Module, workspace: Path, environ: Mapping[str, str]) -> Source:
+    """Download and verify the module, and write the go.mod and go.sum to build it with into the workspace."""
+    archive = _download(module, workspace, environ)
+    files = workspace / module.path.replace("/", "_")
+    files.mkdir()
+    modfile = files / "go.mod"
+    modfile.write_text(with_published_siblings((archive / "go.mod").read_text(), module.sibling_version))
+    sums = (archive / "go.sum").read_text().splitlines() + _pinned_sums()
+    (files / "go.sum").write_text("\n".join(sums) + "\n")
+    return Source(archive, modfile)
+
+
+def with_published_siblings(go_mod: str, version: str) -> str:
+    """The go.mod with every replacement by a neighbouring folder turned into one by that module's published version."""
+    return _SIBLING.sub(rf"\1\2 => \2 {version}", go_mod)
+
+
+def _download(module: Module, workspace: Path, environ: Mapping[str, str]) -> Path:
+    wanted = f"{module.path}@{module.version}"
+    command = ["go", "mod", "download", "-json", wanted]
+    # The sum is checked below, so the build also works where the public checksum database cannot be reached.
+    offline = {**environ, "GONOSUMDB": module.path}
+    done = subprocess.run(command, cwd=workspace, env=offline, capture_output=True, text=True, check=False)
+    answer = json.loads(done.stdout or "{}")
+    if done.returncode:
+        reason = " ".join(str(answer.get("Error") or done.stderr).split())
+        raise ControlPlaneError(f"cannot download {wanted}: {reason}; check the network and GOPROXY")
+    if f"{module.path} {module.version} {answer['Sum']}" not in _pinned_sums():
+        raise ControlPlaneError(
+            f"{wanted} arrived as {answer['Sum']}, not as {_PINNED_SUMS.name} pins it: do not use it"
+        )
+    return Path(answer["Dir"])
+
+
+def _pinned_sums() -> list[str]:
+    return [line for line in _PINNED_SUMS.read_text().splitlines() if not line.startswith("#")]
