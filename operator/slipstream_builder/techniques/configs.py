@@ -1,0 +1,40 @@
+"""The techniques a candidate is made of: frozen settings, no behaviour. `apply` turns one into a function on models."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Calibration = Literal["MinMax", "Percentile", "Entropy"]
+
+
+@dataclass(frozen=True)
+class Optimize:
+    """Graph optimisation: constants folded, dead and duplicate nodes removed. What was float32 stays float32."""
+
+
+@dataclass(frozen=True)
+class QuantizeDynamic:
+    """Weights in int8; activations quantised at run time with one scale per tensor, so batchmates share a scale."""
+
+
+@dataclass(frozen=True)
+class QuantizeStatic:
+    """Weights in int8 per output channel, activations in int8 with scales calibrated beforehand (QDQ form).
+
+    `reduce_range` keeps weights to 7 bits, for CPUs without VNNI, whose int8 products saturate otherwise.
+    """
+
+    calibration: Calibration = "MinMax"
+    reduce_range: bool = False
+
+
+@dataclass(frozen=True)
+class PruneChannels:
+    """Structured pruning of `fraction` (0 to 1, both excluded) of the channels of every hidden layer.
+
+    The channels go along the cubic polynomial-decay schedule, and the source model teaches the rest meanwhile.
+    """
+
+    fraction: float
+
+
+Technique = Optimize | QuantizeDynamic | QuantizeStatic | PruneChannels
