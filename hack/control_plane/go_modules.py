@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from binaries import ETCD_VERSION, KUBERNETES_VERSION, ControlPlaneError
+from binaries import ETCD_VERSION, KUBERNETES_VERSION, ControlPlaneError, say
 
 _PINNED_SUMS = Path(__file__).parent / "module_sums.txt"
-_SIBLING = re.compile(r"^(\s*)(\S+) => (?:\.\./|\./staging/)\S+$", re.MULTILINE)
+_NEIGHBOUR = re.compile(r"^\s*\S+ => (?:\.\./|\./staging/)\S+\n", re.MULTILINE)
+_PLACEHOLDER = re.compile(r"^(\s*k8s\.io/\S+) v0\.0\.0$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,13 @@ def prepare(module: Module, workspace: Path, environ: Mapping[str, str]) -> Sour
 
 
 def with_published_siblings(go_mod: str, version: str) -> str:
-    """The go.mod with every replacement by a neighbouring folder turned into one by that module's published version."""
-    return _SIBLING.sub(rf"\1\2 => \2 {version}", go_mod)
+    """The go.mod without its neighbouring folders, and with their published version where it has a placeholder."""
+    return _PLACEHOLDER.sub(rf"\1 {version}", _NEIGHBOUR.sub("", go_mod))
 
 
 def _download(module: Module, workspace: Path, environ: Mapping[str, str]) -> Path:
     wanted = f"{module.path}@{module.version}"
+    say(f"fetching {wanted}")
     command = ["go", "mod", "download", "-json", wanted]
     # The sum is checked below, so the build also works where the public checksum database cannot be reached.
     offline = {**environ, "GONOSUMDB": module.path}
@@ -66,9 +68,7 @@ def _download(module: Module, workspace: Path, environ: Mapping[str, str]) -> Pa
         reason = " ".join(str(answer.get("Error") or done.stderr).split())
         raise ControlPlaneError(f"cannot download {wanted}: {reason}; check the network and GOPROXY")
     if f"{module.path} {module.version} {answer['Sum']}" not in _pinned_sums():
-        raise ControlPlaneError(
-            f"{wanted} arrived as {answer['Sum']}, not as {_PINNED_SUMS.name} pins it: do not use it"
-        )
+        raise ControlPlaneError(f"{wanted} arrived as {answer['Sum']}, which is not the pinned sum: do not use it")
     return Path(answer["Dir"])
 
 
