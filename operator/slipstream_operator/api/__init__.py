@@ -1,0 +1,1 @@
+"""The AgentDeployment API: schema, parsed spec, conditions and status, all pure."""

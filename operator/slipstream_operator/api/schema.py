@@ -1,0 +1,139 @@
+"""Checks a manifest exactly as the API server would: the CRD's own schema, defaults and CEL rules.
+
+Sharing the CRD keeps `slipstream up` and `kubectl apply` of one mind; a test applies the same bad manifests to both.
+"""
+
+import copy
+import difflib
+import functools
+from collections.abc import Iterator
+from importlib import resources
+from typing import Any
+
+import celpy
+import jsonschema
+import yaml
+from celpy.adapter import json_to_cel
+
+from slipstream_contract import names
+from slipstream_operator.errors import ManifestError
+
+Schema = dict[str, Any]
+
+
+@functools.cache
+def custom_resource_definition() -> dict[str, Any]:
+    """Return the CustomResourceDefinition."""
+    text = resources.files(__package__).joinpath("agentdeployments.yaml").read_text()
+    document: dict[str, Any] = yaml.safe_load(text)
+    return document
+
+
+def validate(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy of the AgentDeployment `document` with the schema's defaults filled in.
+
+    Raises:
+        ManifestError: a field is unknown, missing or wrong; one problem a line.
+    """
+    _check_kind(document)
+    schema = custom_resource_definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    defaulted = _with_defaults(copy.deepcopy(document), schema)
+    problems = list(_schema_problems(defaulted, schema)) or list(_rule_problems(defaulted, schema, ""))
+    if problems:
+        raise ManifestError("\n".join(dict.fromkeys(problems)))
+    return defaulted
+
+
+def _check_kind(document: dict[str, Any]) -> None:
+    for field, wanted in (("apiVersion", names.API_VERSION), ("kind", names.KIND)):
+        if document.get(field) != wanted:
+            raise ManifestError(f"{field}: expected {wanted}, found {document.get(field)!r}")
+    metadata = document.get("metadata")
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
+        raise ManifestError("metadata.name: required field is missing; give the deployment a name")
+
+
+def _with_defaults(value: Any, schema: Schema) -> Any:
+    """Fill in defaults from the outside in, as structural defaulting does."""
+    if isinstance(value, dict):
+        for name, child in schema.get("properties", {}).items():
+            if name not in value and "default" in child:
+                value[name] = copy.deepcopy(child["default"])
+            if name in value:
+                value[name] = _with_defaults(value[name], child)
+    elif isinstance(value, list):
+        return [_with_defaults(item, schema.get("items", {})) for item in value]
+    return value
+
+
+def _schema_problems(document: dict[str, Any], schema: Schema) -> Iterator[str]:
+    validator = jsonschema.Draft202012Validator(_closed(schema))
+    for error in sorted(validator.iter_errors(document), key=lambda e: list(map(str, e.absolute_path))):
+        yield from _in_words(error)
+
+
+def _closed(schema: Schema) -> Schema:
+    """Return the schema refusing unknown fields, which the API server prunes or, asked strictly, refuses."""
+    closed = dict(schema)
+    if "properties" in schema:
+        closed["properties"] = {name: _closed(child) for name, child in schema["properties"].items()}
+        closed["additionalProperties"] = False
+    if "items" in schema:
+        closed["items"] = _closed(schema["items"])
+    return closed
+
+
+def _in_words(error: jsonschema.ValidationError) -> Iterator[str]:
+    path = _dotted(error.absolute_path)
+    if error.validator == "additionalProperties":
+        known = list(error.schema["properties"])
+        for name in sorted(set(error.instance) - set(known)):
+            yield f"{_join(path, name)}: unknown field; {_suggestion(name, known)}"
+    elif error.validator == "required":
+        for name in sorted(set(error.validator_value) - set(error.instance)):
+            yield f"{_join(path, name)}: required field is missing"
+    elif error.validator == "enum":
+        yield f"{path}: {error.instance!r} is not one of {', '.join(error.validator_value)}"
+    elif error.validator == "type":
+        yield f"{path}: expected {error.validator_value}, found {error.instance!r:.80}"
+    else:
+        yield f"{path}: {error.message}"
+
+
+def _suggestion(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]}?" if close else f"known fields are {', '.join(known)}"
+
+
+def _rule_problems(value: Any, schema: Schema, path: str) -> Iterator[str]:
+    for rule in schema.get("x-kubernetes-validations", []):
+        if not _holds(rule["rule"], value):
+            yield f"{path}: {rule['message']}" if path else rule["message"]
+    if isinstance(value, dict):
+        for name, child in schema.get("properties", {}).items():
+            if name in value:
+                yield from _rule_problems(value[name], child, _join(path, name))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _rule_problems(item, schema.get("items", {}), f"{path}[{index}]")
+
+
+def _holds(rule: str, value: Any) -> bool:
+    return bool(_program(rule).evaluate({"self": json_to_cel(value)}))
+
+
+@functools.cache
+def _program(rule: str) -> celpy.Runner:
+    environment = celpy.Environment()
+    return environment.program(environment.compile(rule))
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _dotted(path: Any) -> str:
+    text = ""
+    for part in path:
+        text = f"{text}[{part}]" if isinstance(part, int) else _join(text, part)
+    return text

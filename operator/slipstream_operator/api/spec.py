@@ -1,0 +1,169 @@
+"""The parsed spec: frozen values in base units, made from a validated AgentDeployment."""
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from slipstream_contract.recipe import Mode, Objective, Recipe, Source, Validation
+from slipstream_operator.api.quantities import parse_bytes, parse_percentage, parse_processors
+from slipstream_operator.errors import ManifestError
+from slipstream_operator.scaling.policy import Behavior, Rules, ScalingPolicy
+
+ScalingMode = Literal["Objective", "Manual", "External"]
+
+
+@dataclass(frozen=True)
+class Serving:
+    """How a replica serves; a `max_batch` of 0 lets the runtime learn it."""
+
+    max_batch: int
+    max_delay_milliseconds: int
+    cache_bytes: int
+    cache_ttl_seconds: int
+    cpu: str
+    memory: str
+
+    @property
+    def threads(self) -> int:
+        """Intra-op threads of the session: whole processors, at least one."""
+        return max(1, int(parse_processors(self.cpu)))
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Who sets the replicas, and between which bounds."""
+
+    mode: ScalingMode
+    replicas: int | None
+    min_replicas: int
+    max_replicas: int
+    behavior: Behavior
+
+
+@dataclass(frozen=True)
+class Storage:
+    """The volume that holds the artifacts."""
+
+    size: str
+    storage_class: str | None
+    access_mode: str
+
+
+@dataclass(frozen=True)
+class AgentSpec:
+    """One AgentDeployment's spec."""
+
+    namespace: str
+    name: str
+    model: Source
+    validation: Validation | None
+    unlabelled: Source | None
+    mode: Mode
+    techniques: tuple[str, ...]
+    budget_seconds: int
+    objective: Objective
+    serving: Serving
+    scaling: Scaling
+    storage: Storage
+
+    @property
+    def recipe(self) -> Recipe:
+        """The build input that this spec asks for."""
+        return Recipe(
+            name=self.name,
+            model=self.model,
+            validation=self.validation,
+            unlabelled=self.unlabelled,
+            mode=self.mode,
+            techniques=self.techniques,
+            budget_seconds=self.budget_seconds,
+            objective=self.objective,
+            threads=self.serving.threads,
+        )
+
+
+def parse(document: dict[str, Any]) -> AgentSpec:
+    """Return the spec of a validated and defaulted AgentDeployment."""
+    metadata, spec = document["metadata"], document["spec"]
+    compression, objective = spec["compression"], spec["objective"]
+    return AgentSpec(
+        namespace=metadata.get("namespace", "default"),
+        name=metadata["name"],
+        model=_source(spec["model"]),
+        validation=_validation(spec["validation"]) if "validation" in spec else None,
+        unlabelled=_source(compression["dataset"]) if "dataset" in compression else None,
+        mode=compression["mode"],
+        techniques=tuple(compression.get("techniques", ())),
+        budget_seconds=compression["budgetSeconds"],
+        objective=Objective(float(objective["percentile"]), objective["latencyMilliseconds"]),
+        serving=_serving(spec["serving"]),
+        scaling=_scaling(spec["scaling"]),
+        storage=_storage(spec["storage"]),
+    )
+
+
+def claim_of(uri: str) -> str | None:
+    """Return the PersistentVolumeClaim that a `pvc://CLAIM/PATH` URI names, or None for another scheme.
+
+    Raises:
+        ManifestError: the URI names no claim or no path.
+    """
+    if not uri.startswith("pvc:"):
+        return None
+    match = re.fullmatch(r"pvc://([a-z0-9]([-a-z0-9.]*[a-z0-9])?)/(.+)", uri)
+    if match is None or ".." in match[3].split("/"):
+        raise ManifestError(f"{uri}: write pvc://CLAIM/PATH, with a path inside the claim")
+    return match[1]
+
+
+def _source(document: dict[str, Any]) -> Source:
+    return Source(document["uri"], document.get("sha256"))
+
+
+def _validation(document: dict[str, Any]) -> Validation:
+    return Validation(
+        dataset=_source(document["dataset"]),
+        metric=document["metric"],
+        max_drop=parse_percentage(document["maxDrop"]),
+        confidence=parse_percentage(document["confidence"]),
+    )
+
+
+def _serving(document: dict[str, Any]) -> Serving:
+    batching, cache, resources = document["batching"], document["cache"], document["resources"]
+    return Serving(
+        max_batch=batching.get("maxSize", 0),
+        max_delay_milliseconds=batching["maxDelayMilliseconds"],
+        cache_bytes=parse_bytes(cache["maxBytes"]) if cache["mode"] == "Memory" else 0,
+        cache_ttl_seconds=cache["ttlSeconds"],
+        cpu=resources["cpu"],
+        memory=resources["memory"],
+    )
+
+
+def _scaling(document: dict[str, Any]) -> Scaling:
+    behavior, default = document["behavior"], Behavior()
+    return Scaling(
+        mode=document["mode"],
+        replicas=document.get("replicas"),
+        min_replicas=document["minReplicas"],
+        max_replicas=document["maxReplicas"],
+        behavior=Behavior(
+            scale_up=_rules(behavior["scaleUp"], default.scale_up),
+            scale_down=_rules(behavior["scaleDown"], default.scale_down),
+        ),
+    )
+
+
+def _rules(document: dict[str, Any], default: Rules) -> Rules:
+    policies = tuple(ScalingPolicy(p["type"], p["value"], p["periodSeconds"]) for p in document.get("policies", ()))
+    return Rules(
+        policies=policies or default.policies,
+        stabilization_window_seconds=document.get("stabilizationWindowSeconds", default.stabilization_window_seconds),
+        select=document.get("selectPolicy", default.select),
+        tolerance=default.tolerance,
+    )
+
+
+def _storage(document: dict[str, Any]) -> Storage:
+    return Storage(document["size"], document.get("storageClassName"), document["accessMode"])

@@ -1,0 +1,1 @@
+"""Acting on a plan with Kubernetes objects: what `slipstream operator` runs."""

@@ -1,0 +1,63 @@
+"""Where `slipstream up` keeps one deployment's artifacts, logs and lock: `.slipstream/NAME` in the working folder."""
+
+import fcntl
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from slipstream_operator.errors import MachineError
+
+
+@dataclass(frozen=True)
+class StateFolder:
+    """The folder of one deployment."""
+
+    root: Path
+
+    @property
+    def store(self) -> Path:
+        """The artifact store."""
+        return self.root / "artifacts"
+
+    @property
+    def logs(self) -> Path:
+        """One log a process."""
+        return self.root / "logs"
+
+    @property
+    def report(self) -> Path:
+        """The report of the last run."""
+        return self.root / "report.html"
+
+    def create(self) -> None:
+        """Make the folders.
+
+        Raises:
+            MachineError: the folder cannot be written.
+        """
+        try:
+            for folder in (self.store, self.logs):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise MachineError(f"{self.root}: cannot be written ({error.strerror}); choose one with --state") from error
+
+    def lock(self) -> IO[str]:
+        """Return an open file whose lock keeps a second `slipstream up` of the same deployment away.
+
+        Raises:
+            MachineError: another process holds it.
+        """
+        handle = (self.root / "lock").open("a+")
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            handle.seek(0)
+            owner = handle.read().strip() or "unknown"
+            raise MachineError(
+                f"{self.root}: in use by process {owner} (`slipstream up`); end it first or choose another --state"
+            ) from error
+        handle.truncate(0)
+        handle.write(str(os.getpid()))
+        handle.flush()
+        return handle
