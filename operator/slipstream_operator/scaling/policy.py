@@ -4,6 +4,7 @@ The rules are those of kubernetes/pkg/controller/podautoscaler/horizontal.go (`s
 `convertDesiredReplicasWithBehaviorRate`), so that what people know of the HPA holds here.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -66,3 +67,60 @@ class ScaleEvent:
 
     at: float
     change: int
+
+
+def stabilise(
+    now: float, current: int, desired: int, history: Iterable[Recommendation], behavior: Behavior
+) -> tuple[int, Recommendation | None]:
+    """Return the count that the recommendations of the stabilisation windows allow, and the one that holds it back.
+
+    Up, the least recommendation of the window counts; down, the greatest. `history` may hold `desired` itself or not.
+    """
+    recent = tuple(history)
+    up = _since(now, recent, behavior.scale_up.stabilization_window_seconds)
+    down = _since(now, recent, behavior.scale_down.stabilization_window_seconds)
+    least = min((*up, Recommendation(now, desired)), key=lambda item: (item.replicas, -item.at))
+    greatest = max((*down, Recommendation(now, desired)), key=lambda item: (item.replicas, item.at))
+    count = min(max(current, least.replicas), greatest.replicas)
+    if count == desired:
+        return count, None
+    return count, least if desired > current else greatest
+
+
+def limit_rate(now: float, current: int, desired: int, events: Iterable[ScaleEvent], behavior: Behavior) -> int:
+    """Return `desired`, or the furthest towards it that the direction's policies allow now."""
+    changes = tuple(events)
+    if desired > current:
+        return max(current, min(desired, _up_limit(now, current, changes, behavior.scale_up)))
+    if desired < current:
+        return min(current, max(desired, _down_limit(now, current, changes, behavior.scale_down)))
+    return current
+
+
+def _up_limit(now: float, current: int, events: tuple[ScaleEvent, ...], rules: Rules) -> int:
+    if rules.select == "Disabled":
+        return current
+    limits = []
+    for policy in rules.policies:
+        base = _at_period_start(now, current, events, policy.period_seconds)
+        limits.append(base + policy.value if policy.type == "Pods" else -(-base * (100 + policy.value) // 100))
+    return max(limits) if rules.select == "Max" else min(limits)
+
+
+def _down_limit(now: float, current: int, events: tuple[ScaleEvent, ...], rules: Rules) -> int:
+    if rules.select == "Disabled":
+        return current
+    limits = []
+    for policy in rules.policies:
+        base = _at_period_start(now, current, events, policy.period_seconds)
+        # The HPA truncates here; rounding down is the same for all counts but those no rule can reach.
+        limits.append(base - policy.value if policy.type == "Pods" else base * (100 - policy.value) // 100)
+    return min(limits) if rules.select == "Max" else max(limits)
+
+
+def _at_period_start(now: float, current: int, events: tuple[ScaleEvent, ...], period_seconds: float) -> int:
+    return current - sum(event.change for event in events if event.at > now - period_seconds)
+
+
+def _since(now: float, history: tuple[Recommendation, ...], seconds: float) -> tuple[Recommendation, ...]:
+    return tuple(item for item in history if item.at > now - seconds)
