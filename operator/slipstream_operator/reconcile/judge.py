@@ -41,7 +41,9 @@ def accuracy_gate_passed(observation: Observation) -> Condition:
     if summary is None:
         return Condition(c.ACCURACY_GATE_PASSED, "Unknown", "NotBuilt", "nothing has been built yet")
     if summary.metric is None:
-        message = "the spec has no validation set, so only the optimised original serves; give spec.validation to compress"
+        message = (
+            "the spec has no validation set, so only the optimised original serves; give spec.validation to compress"
+        )
         return Condition(c.ACCURACY_GATE_PASSED, "Unknown", "NoValidation", message)
     if summary.chosen == summary.baseline:
         message = f"none of {summary.candidates_tried} candidates passed; the optimised original serves"

@@ -1,4 +1,4 @@
-"""What one reconcile hands to the next: the window of samples and the scaling's state. Losing it costs only patience."""
+"""What one reconcile hands to the next: the window of samples and the scaling's state. Losing it only costs time."""
 
 from dataclasses import dataclass, field, replace
 

@@ -1,0 +1,67 @@
+# Every target sets up what it needs by itself: a virtual environment in .venv, and below
+# ~/.cache/slipstream (or $SLIPSTREAM_CACHE) the data set and the Kubernetes binaries.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help demo test lint unit property integration e2e format lock sync-crd clean
+
+help:  ## Show the targets.
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(INSTALLED): constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "slipstream needs Python 3.11 or newer; set PYTHON=")'
+	@echo "setup: making $(VENV) (about 3 GB with torch; one to three minutes the first time)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(INSTALLED)  ## Train, compress, prove, serve and scale a recommender on real data (5 to 10 minutes).
+	@$(BIN)/python examples/recommender/train.py
+	@$(BIN)/slipstream up examples/recommender/agentdeployment.yaml --load --rows-per-request 8
+	@$(BIN)/python examples/verdict.py .slipstream/recommender/result.json
+
+test: lint unit property integration e2e  ## All checks; the first time also builds a Kubernetes control plane.
+
+lint: $(INSTALLED)  ## Style, types and import rules.
+	@echo "lint: ruff, mypy, import-linter"
+	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-cache > /tmp/slipstream-lint-imports.$$$$ || { cat /tmp/slipstream-lint-imports.$$$$; rm -f /tmp/slipstream-lint-imports.$$$$; exit 1; }; rm -f /tmp/slipstream-lint-imports.$$$$
+
+unit: $(INSTALLED)  ## Unit tests.
+	@echo "unit: pure parts, virtual time, and real processes on loopback"
+	@$(BIN)/pytest -q tests/unit
+
+property: $(INSTALLED)  ## Property tests.
+	@echo "property: thousands of generated cases"
+	@$(BIN)/pytest -q tests/property
+
+integration: $(INSTALLED)  ## The operator against a real API server.
+	@$(BIN)/python hack/control_plane/build.py > /dev/null
+	@echo "integration: the operator against a real etcd, kube-apiserver and kube-controller-manager"
+	@$(BIN)/pytest -q tests/integration
+
+e2e: $(INSTALLED)  ## The whole local run on a small model.
+	@echo "e2e: slipstream up on a small model: build, serve, load, scale"
+	@$(BIN)/pytest -q tests/e2e
+
+format: $(INSTALLED)  ## Format the code.
+	@$(BIN)/ruff check --quiet --fix . && $(BIN)/ruff format --quiet .
+
+lock: $(INSTALLED)  ## Renew the pinned dependencies in constraints.txt.
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile --quiet pyproject.toml --extra operator --extra builder --extra runtime --extra dev \
+	  --generate-hashes --python-version 3.11 --no-emit-index-url --custom-compile-command "make lock" -o constraints.txt
+
+sync-crd:  ## Copy the CRD to where the command line and the chart need it.
+	@cp crds/agentdeployments.yaml operator/slipstream_operator/api/agentdeployments.yaml
+
+clean:  ## Remove what the targets made in this folder.
+	@rm -rf $(VENV) .slipstream .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
