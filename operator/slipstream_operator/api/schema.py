@@ -8,7 +8,7 @@ import difflib
 import functools
 from collections.abc import Iterator
 from importlib import resources
-from typing import Any
+from typing import Any, cast
 
 import celpy
 import jsonschema
@@ -37,7 +37,7 @@ def validate(document: dict[str, Any]) -> dict[str, Any]:
     """
     _check_kind(document)
     schema = custom_resource_definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-    defaulted = _with_defaults(copy.deepcopy(document), schema)
+    defaulted: Schema = _with_defaults(copy.deepcopy(document), schema)
     problems = list(_schema_problems(defaulted, schema)) or list(_rule_problems(defaulted, schema, ""))
     if problems:
         raise ManifestError("\n".join(dict.fromkeys(problems)))
@@ -84,18 +84,18 @@ def _closed(schema: Schema) -> Schema:
 
 
 def _in_words(error: jsonschema.ValidationError) -> Iterator[str]:
-    path = _dotted(error.absolute_path)
+    path, rule = _dotted(error.absolute_path), cast("Any", error.validator_value)
     if error.validator == "additionalProperties":
-        known = list(error.schema["properties"])
-        for name in sorted(set(error.instance) - set(known)):
+        known = list(cast("Schema", error.schema)["properties"])
+        for name in sorted(set(cast("Schema", error.instance)) - set(known)):
             yield f"{_join(path, name)}: unknown field; {_suggestion(name, known)}"
     elif error.validator == "required":
-        for name in sorted(set(error.validator_value) - set(error.instance)):
+        for name in sorted(set(rule) - set(cast("Schema", error.instance))):
             yield f"{_join(path, name)}: required field is missing"
     elif error.validator == "enum":
-        yield f"{path}: {error.instance!r} is not one of {', '.join(error.validator_value)}"
+        yield f"{path}: {error.instance!r} is not one of {', '.join(rule)}"
     elif error.validator == "type":
-        yield f"{path}: expected {error.validator_value}, found {error.instance!r:.80}"
+        yield f"{path}: expected {rule}, found {error.instance!r:.80}"
     else:
         yield f"{path}: {error.message}"
 

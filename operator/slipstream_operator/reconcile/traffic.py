@@ -1,0 +1,43 @@
+"""What the replicas' samples say about the last seconds, as the status and the conditions tell it."""
+
+from dataclasses import dataclass
+
+from slipstream_operator.reconcile.observation import Observation
+from slipstream_operator.scaling.samples import Window
+from slipstream_operator.scaling.signals import totals
+from slipstream_operator.scaling.tuning import Tuning
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Figures over the tuning's `demand_seconds`; a None was not observed.
+
+    `quantile_seconds` is the objective's percentile; `fresh` counts ready replicas with a sample that is not stale.
+    """
+
+    fresh: int = 0
+    requests_per_second: float = 0.0
+    p50_seconds: float | None = None
+    p99_seconds: float | None = None
+    quantile_seconds: float | None = None
+    utilization: float = 0.0
+    mean_batch: float | None = None
+    cache_hit_ratio: float | None = None
+
+
+def traffic_of(window: Window, observation: Observation, tuning: Tuning, now: float) -> Traffic:
+    """Return the traffic that the ready replicas reported lately."""
+    ready = [replica.uid for replica in observation.replicas if replica.ready]
+    newest = [window.newest(uid) for uid in ready]
+    fresh = sum(sample is not None and now - sample.at <= tuning.stale_seconds for sample in newest)
+    seen = totals(window, now - tuning.demand_seconds, now)
+    return Traffic(
+        fresh=fresh,
+        requests_per_second=seen.request_rate,
+        p50_seconds=seen.latency_quantile(0.5),
+        p99_seconds=seen.latency_quantile(0.99),
+        quantile_seconds=seen.latency_quantile(observation.spec.objective.percentile / 100),
+        utilization=seen.utilization,
+        mean_batch=seen.mean_batch if seen.batches else None,
+        cache_hit_ratio=seen.cache_hit_ratio if seen.cache_hits + seen.cache_misses else None,
+    )
