@@ -1,0 +1,1 @@
+"""Model-to-model steps: graph optimisation, quantisation, structured pruning recovered by distillation."""

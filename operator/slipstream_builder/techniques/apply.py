@@ -1,0 +1,53 @@
+"""The one door to the techniques: a frozen setting picks its function by type."""
+
+from functools import singledispatch
+
+import onnx
+
+from slipstream_builder.techniques.configs import (
+    Optimize,
+    PruneChannels,
+    QuantizeDynamic,
+    QuantizeStatic,
+    Technique,
+)
+from slipstream_builder.techniques.context import TechniqueContext
+from slipstream_builder.techniques.optimize import optimize
+from slipstream_builder.techniques.prune import prune_channels
+from slipstream_builder.techniques.quantize import quantize_dynamic, quantize_static
+
+__all__ = ["TechniqueContext", "apply"]
+
+
+def apply(technique: Technique, model: onnx.ModelProto, context: TechniqueContext) -> onnx.ModelProto:
+    """Return `model` changed by `technique`: same inputs and outputs, same batch axis. `model` itself is left alone.
+
+    Raises:
+        TechniqueError: this candidate cannot be built; the message says why.
+    """
+    return _apply(technique, model, context)
+
+
+@singledispatch
+def _apply(technique: object, model: onnx.ModelProto, context: TechniqueContext) -> onnx.ModelProto:
+    raise TypeError(f"no technique is called {type(technique).__name__}")
+
+
+@_apply.register
+def _(technique: Optimize, model: onnx.ModelProto, context: TechniqueContext) -> onnx.ModelProto:
+    return optimize(model)
+
+
+@_apply.register
+def _(technique: QuantizeDynamic, model: onnx.ModelProto, context: TechniqueContext) -> onnx.ModelProto:
+    return quantize_dynamic(model)
+
+
+@_apply.register
+def _(technique: QuantizeStatic, model: onnx.ModelProto, context: TechniqueContext) -> onnx.ModelProto:
+    return quantize_static(technique, model, context)
+
+
+@_apply.register
+def _(technique: PruneChannels, model: onnx.ModelProto, context: TechniqueContext) -> onnx.ModelProto:
+    return prune_channels(technique, model, context)
