@@ -1,0 +1,131 @@
+"""Listening sockets, and HTTP connections on top of uvicorn's protocol: cancelling and draining them."""
+
+import asyncio
+import socket
+from contextlib import suppress
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from slipstream_runtime.asgi import CLOSE, App
+from slipstream_runtime.errors import StartError
+from slipstream_runtime.infer_app import TASK_KEY
+
+BACKLOG = 2048
+KEEP_ALIVE_SECONDS = 75
+POLL_SECONDS = 0.02
+
+
+class Connection(HttpToolsProtocol):
+    """One HTTP connection."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Cancel the request under way: its caller has gone, so its rows need not be computed."""
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            task: asyncio.Task[None] | None = cycle.scope.get(TASK_KEY)
+            if task is not None:
+                task.cancel()
+        super().connection_lost(exc)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is under way."""
+        return self.cycle is None or bool(self.cycle.response_complete)
+
+
+class Listener:
+    """Accepts connections from one socket for one application."""
+
+    def __init__(self, app: App, sock: socket.socket) -> None:
+        self._config = Config(
+            app,  # type: ignore[arg-type]  # uvicorn spells the same ASGI types more narrowly
+            http=Connection,
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        )
+        self._config.load()
+        self._state = ServerState()
+        self._socket = sock
+        self._server: asyncio.AbstractServer | None = None
+
+    async def start(self) -> None:
+        """Start accepting."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._connect, sock=self._socket, backlog=BACKLOG)
+
+    def stop_accepting(self) -> None:
+        """Close our end of the socket; others who share it go on. Every answer now ends its connection."""
+        if self._server is not None:
+            self._server.close()
+        self._state.default_headers = [CLOSE]
+
+    async def drain(self, linger_seconds: float, limit_seconds: float) -> bool:
+        """Finish what was accepted; return whether it was finished within the limit.
+
+        A connection without a request under way may have one on the wire, so that it is closed only after it has
+        been silent for `linger_seconds`: a client in regular use is told to close by its next answer instead.
+        """
+        begun = asyncio.get_running_loop().time()
+        while self._state.connections or self._state.tasks:
+            elapsed = asyncio.get_running_loop().time() - begun
+            if elapsed >= limit_seconds:
+                return False
+            if elapsed >= linger_seconds:
+                self._close_idle()
+            await asyncio.sleep(POLL_SECONDS)
+        return True
+
+    def _close_idle(self) -> None:
+        for connection in list(self._state.connections):
+            if isinstance(connection, Connection) and connection.idle:
+                connection.transport.close()
+
+    def _connect(self) -> asyncio.Protocol:
+        state: dict[str, Any] = {}
+        return Connection(config=self._config, server_state=self._state, app_state=state)
+
+
+def bind(option: str, host: str, port: int) -> socket.socket:
+    """Return a socket bound to `host` and `port`, not listening yet.
+
+    Raises:
+        StartError: the address is in use or not of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    with suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+        sock.setblocking(False)
+    except (OSError, OverflowError) as error:
+        sock.close()
+        reason = getattr(error, "strerror", None) or str(error)
+        raise StartError(f"--{option}: cannot listen on {host}:{port} ({reason}); choose another") from error
+    return sock
+
+
+def inherit(fd: int) -> socket.socket:
+    """Return the listening socket that the parent process passed as descriptor `fd`.
+
+    Raises:
+        StartError: the descriptor is no listening socket.
+    """
+    try:
+        sock = socket.socket(fileno=fd)
+        listening = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    except OSError as error:
+        raise StartError(f"--socket-fd: descriptor {fd} is not an open socket ({error.strerror})") from error
+    if not listening:
+        raise StartError(
+            f"--socket-fd: the socket of descriptor {fd} is not listening; call listen() before passing it"
+        )
+    sock.setblocking(False)
+    return sock

@@ -1,0 +1,79 @@
+"""The protocol-free way of a request: admit, cache, batch."""
+
+import asyncio
+
+import numpy as np
+
+from slipstream_runtime.batcher import Batcher
+from slipstream_runtime.cache import AnswerCache
+from slipstream_runtime.decoding import InferRequest
+from slipstream_runtime.errors import OverloadedError
+from slipstream_runtime.policy import default_patience, retry_after_seconds
+from slipstream_runtime.signature import Signature, Tensors
+from slipstream_runtime.telemetry import OVERLOAD, Telemetry
+
+
+class DataPlane:
+    """Answers decoded requests, whatever protocol they came by."""
+
+    def __init__(
+        self,
+        signature: Signature,
+        batcher: Batcher,
+        cache: AnswerCache | None,
+        telemetry: Telemetry,
+        objective_seconds: float,
+    ) -> None:
+        self._signature = signature
+        self._batcher = batcher
+        self._cache = cache
+        self._telemetry = telemetry
+        self._patience = default_patience(objective_seconds)
+
+    def admit(self, rows: int = 1, patience: float | None = None) -> None:
+        """Refuse a request that is predicted to wait longer than its caller would.
+
+        Raises:
+            OverloadedError: the predicted wait is past the deadline.
+        """
+        bound = self._patience if patience is None else patience
+        wait = self._batcher.predicted_wait(rows)
+        if wait > bound:
+            self._telemetry.rejected[OVERLOAD] += 1
+            raise OverloadedError(
+                "overloaded: the answer would come after the deadline; retry later", retry_after_seconds(wait, bound)
+            )
+
+    async def answer(self, request: InferRequest) -> Tensors:
+        """Return the outputs for `request`.
+
+        Raises:
+            ServingError: the model failed on it, or its deadline passed.
+        """
+        patience = self._patience
+        if request.timeout_seconds is not None:
+            patience = request.timeout_seconds
+            self.admit(request.rows, patience)
+        deadline = self._batcher.clock() + patience
+        if self._cache is None:
+            outputs = await self._compute(request, deadline)
+        else:
+            outputs = await self._cache.answer(request.tensors, lambda: self._compute(request, deadline))
+        self._telemetry.rows += request.rows
+        return outputs
+
+    def _compute(self, request: InferRequest, deadline: float) -> "asyncio.Future[Tensors]":
+        if request.rows > self._batcher.max_rows:
+            return asyncio.ensure_future(self._compute_parts(request, deadline))
+        shape = self._signature.bucket(request.tensors)
+        return self._batcher.submit(request.tensors, request.rows, deadline, shape)
+
+    async def _compute_parts(self, request: InferRequest, deadline: float) -> Tensors:
+        """Compute a request of more rows than a batch may have, part by part."""
+        size, shape = self._batcher.max_rows, self._signature.bucket(request.tensors)
+        replies = []
+        for start in range(0, request.rows, size):
+            part = tuple(tensor[start : start + size] for tensor in request.tensors)
+            replies.append(self._batcher.submit(part, min(size, request.rows - start), deadline, shape))
+        parts = await asyncio.gather(*replies)
+        return tuple(np.concatenate(outputs) for outputs in zip(*parts, strict=True))

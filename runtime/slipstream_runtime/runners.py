@@ -1,0 +1,59 @@
+"""Where batches run: on the event loop when a batch costs less than a hand-over, else on one thread."""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+LOOP_SECONDS = 200e-6
+"""Below this for one row the hand-over to a thread and back costs more than the loop's standstill."""
+
+Work = Callable[[], Any]
+Done = Callable[[Any], None]
+
+
+class Runner(Protocol):
+    """Runs one piece of work at a time and reports its result on the event loop. Work never raises."""
+
+    def start(self, work: Work, done: Done) -> None:
+        """Run `work`, then call `done` with its result on the event loop."""
+        ...
+
+    def close(self) -> None:
+        """End the runner once its work is done."""
+        ...
+
+
+class LoopRunner:
+    """Runs work at once, on the loop."""
+
+    def start(self, work: Work, done: Done) -> None:
+        """Run `work` and call `done`."""
+        done(work())
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to end."""
+
+
+class ThreadRunner:
+    """Runs work on one thread, so that the loop goes on reading requests meanwhile."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._queue: queue.SimpleQueue[tuple[Work, Done] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._serve, name="inference", daemon=True)
+        self._thread.start()
+
+    def start(self, work: Work, done: Done) -> None:
+        """Hand `work` to the thread."""
+        self._queue.put((work, done))
+
+    def close(self) -> None:
+        """Let the thread end after the work it has."""
+        self._queue.put(None)
+
+    def _serve(self) -> None:
+        while (item := self._queue.get()) is not None:
+            work, done = item
+            self._loop.call_soon_threadsafe(done, work())

@@ -1,0 +1,108 @@
+"""Before a replica is ready: the golden inputs must give the golden outputs, and every batch size has run once."""
+
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+
+from slipstream_contract.manifest import GOLDEN_FILE
+from slipstream_runtime.artifact import LoadedVariant
+from slipstream_runtime.curve import Line, fit_line
+from slipstream_runtime.errors import StartError
+from slipstream_runtime.session import Session
+from slipstream_runtime.signature import Array, Tensors
+
+SAME_MACHINE = 1e-3
+"""Allowed difference, relative to the output's range, where the builder's processor has the same features: float
+sums are taken in another order by another thread count, nothing else may differ."""
+
+OTHER_MACHINE = 5e-2
+"""Allowed for int8 variants where the features differ: without VNNI, ONNX Runtime's int8 products saturate at 16 bits,
+and with it they do not, so that sums really differ; a wrong or damaged model is off by far more."""
+
+INT8_FEATURES = frozenset({"avx2", "avx512f", "avx512bw", "avx512vnni", "avxvnni", "amxint8"})
+
+BUDGET_SECONDS = 2.0
+"""Time for measuring; a slow model is measured on fewer runs rather than delaying readiness."""
+
+
+def check_golden(session: Session, loaded: LoadedVariant, folder: Path) -> None:
+    """Run the golden inputs and compare.
+
+    Raises:
+        StartError: an output differs by more than the tolerance.
+    """
+    origin = folder / GOLDEN_FILE
+    tolerance = _tolerance(loaded)
+    try:
+        outputs = session.run(loaded.golden.inputs)
+    except Exception as error:  # ONNX Runtime raises types of its own, without a common base
+        raise StartError(f"{origin}: the model cannot run the golden inputs; build the artifact again") from error
+    for spec, found, expected in zip(loaded.signature.outputs, outputs, loaded.golden.outputs, strict=True):
+        if found.shape != expected.shape or not _close(found, expected, tolerance):
+            raise StartError(
+                f"{origin}: variant {loaded.variant.name!r} gives another {spec.name!r} here than where it was built "
+                f"(tolerance {tolerance:g} of the range); build the artifact on this kind of machine"
+            )
+
+
+def measure(session: Session, loaded: LoadedVariant, cap: int) -> Line:
+    """Warm the session up over the batch sizes to `cap` and return its latency line on this machine."""
+    golden = loaded.golden.inputs
+    sizes = _sizes(cap) if loaded.signature.batched else [1]
+    share = BUDGET_SECONDS / len(sizes)
+    points = []
+    for size in sizes:
+        tensors = _rows(golden, size) if loaded.signature.batched else golden
+        points.append((size, _median_seconds(session, tensors, share)))
+    return fit_line(tuple(points))
+
+
+def _sizes(cap: int) -> list[int]:
+    sizes = [2**power for power in range(cap.bit_length()) if 2**power <= cap]
+    return sizes if sizes[-1] == cap else [*sizes, cap]
+
+
+def _rows(golden: Tensors, size: int) -> Tensors:
+    return tuple(np.take(array, np.arange(size) % array.shape[0], axis=0) for array in golden)
+
+
+def _median_seconds(session: Session, tensors: Tensors, budget: float) -> float:
+    session.run(tensors)
+    times: list[float] = []
+    while len(times) < 3 or (len(times) < 20 and sum(times) < budget / 4):
+        begun = time.perf_counter()
+        session.run(tensors)
+        times.append(time.perf_counter() - begun)
+        if sum(times) > budget:
+            break
+    return statistics.median(times)
+
+
+def _close(found: Array, expected: Array, tolerance: float) -> bool:
+    if expected.size == 0 or expected.dtype.kind == "b":
+        return bool(np.array_equal(found, expected))
+    wanted = expected.astype(np.float64)
+    if not np.isfinite(wanted).all():
+        return False
+    scale = max(float(wanted.max() - wanted.min()), float(np.abs(wanted).max()), 1e-6)
+    return bool(np.abs(found.astype(np.float64) - wanted).max() <= tolerance * scale)
+
+
+def _tolerance(loaded: LoadedVariant) -> float:
+    quantized = any("int8" in technique for technique in loaded.variant.techniques)
+    same = _relevant(loaded.manifest.cpu_features) == _relevant(_cpu_flags())
+    return OTHER_MACHINE if quantized and not same else SAME_MACHINE
+
+
+def _relevant(features: tuple[str, ...]) -> frozenset[str]:
+    return INT8_FEATURES & {feature.lower().replace("_", "") for feature in features}
+
+
+def _cpu_flags() -> tuple[str, ...]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return ()
+    return next((tuple(line.split(":", 1)[1].split()) for line in lines if line.startswith("flags")), ())

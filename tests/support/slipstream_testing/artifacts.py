@@ -1,0 +1,128 @@
+"""Builds small artifact folders by hand, so that the runtime is tested without the builder."""
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from slipstream_contract import codec
+from slipstream_contract.manifest import (
+    GOLDEN_FILE,
+    MANIFEST_FILE,
+    FileDigest,
+    LatencyCurve,
+    Manifest,
+    TensorSpec,
+    Variant,
+)
+
+
+@dataclass(frozen=True)
+class TinyModel:
+    """A model with its signature and golden inputs."""
+
+    proto: onnx.ModelProto
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    golden: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+
+def mlp(inputs: int = 8, hidden: int = 16, outputs: int = 3, seed: int = 0) -> TinyModel:
+    """Return a two-layer perceptron from `features` to `scores`."""
+    random = np.random.default_rng(seed)
+    weights = {
+        "w1": (random.normal(size=(inputs, hidden)) / inputs**0.5).astype(np.float32),
+        "b1": random.normal(size=hidden).astype(np.float32),
+        "w2": (random.normal(size=(hidden, outputs)) / hidden**0.5).astype(np.float32),
+        "b2": random.normal(size=outputs).astype(np.float32),
+    }
+    nodes = [
+        helper.make_node("Gemm", ["features", "w1", "b1"], ["h"]),
+        helper.make_node("Relu", ["h"], ["a"]),
+        helper.make_node("Gemm", ["a", "w2", "b2"], ["scores"]),
+    ]
+    specs = (TensorSpec("features", "FP32", (-1, inputs)),), (TensorSpec("scores", "FP32", (-1, outputs)),)
+    golden = {"features": random.normal(size=(4, inputs)).astype(np.float32)}
+    return TinyModel(_model(nodes, *specs, weights), *specs, golden)
+
+
+def echo() -> TinyModel:
+    """Return a model that answers each row's integer `nonce` unchanged, to show whose answer a caller got."""
+    specs = (TensorSpec("nonce", "INT64", (-1, 1)),), (TensorSpec("echo", "INT64", (-1, 1)),)
+    nodes = [helper.make_node("Identity", ["nonce"], ["echo"])]
+    return TinyModel(_model(nodes, *specs, {}), *specs, {"nonce": np.arange(4, dtype=np.int64).reshape(4, 1)})
+
+
+def reciprocal() -> TinyModel:
+    """Return a model that answers 1/x, and so an infinity for zero."""
+    specs = (TensorSpec("x", "FP32", (-1, 1)),), (TensorSpec("y", "FP32", (-1, 1)),)
+    nodes = [helper.make_node("Reciprocal", ["x"], ["y"])]
+    return TinyModel(_model(nodes, *specs, {}), *specs, {"x": np.ones((2, 1), dtype=np.float32)})
+
+
+def write_artifact(folder: Path, model: TinyModel, variant: str = "original", name: str = "tiny") -> Manifest:
+    """Write the artifact of one variant into `folder` and return its manifest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = model.proto.SerializeToString()
+    (folder / f"{variant}.onnx").write_bytes(content)
+    session = ort.InferenceSession(content, providers=["CPUExecutionProvider"])
+    outputs = session.run([spec.name for spec in model.outputs], model.golden)
+    arrays = {f"input:{key}": value for key, value in model.golden.items()}
+    named = zip(model.outputs, outputs, strict=True)
+    arrays |= {f"output:{variant}:{spec.name}": value for spec, value in named}
+    np.savez(folder / GOLDEN_FILE, allow_pickle=False, **arrays)
+    manifest = _manifest(folder, model, variant, name)
+    (folder / MANIFEST_FILE).write_bytes(codec.canonical_json(manifest))
+    return manifest
+
+
+def _manifest(folder: Path, model: TinyModel, variant: str, name: str) -> Manifest:
+    file = _digest(folder, f"{variant}.onnx")
+    curve = LatencyCurve(1e-5, 1e-6, 0.0, ((1, 1.1e-5), (8, 1.8e-5)))
+    return Manifest(
+        name=name,
+        recipe_digest="0" * 64,
+        source_sha256=file.sha256,
+        metric=None,
+        inputs=model.inputs,
+        outputs=model.outputs,
+        variants=(Variant(variant, file, ("optimize",), 195, 1.0, curve),),
+        baseline=variant,
+        chosen=variant,
+        files=(file, _digest(folder, GOLDEN_FILE)),
+        tools={"onnxruntime": ort.__version__},
+        cpu_features=(),
+    )
+
+
+def _digest(folder: Path, path: str) -> FileDigest:
+    content = (folder / path).read_bytes()
+    return FileDigest(path, len(content), hashlib.sha256(content).hexdigest())
+
+
+def _model(
+    nodes: list[onnx.NodeProto],
+    inputs: tuple[TensorSpec, ...],
+    outputs: tuple[TensorSpec, ...],
+    weights: dict[str, NDArray[Any]],
+) -> onnx.ModelProto:
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [_value(spec) for spec in inputs],
+        [_value(spec) for spec in outputs],
+        [numpy_helper.from_array(array, key) for key, array in weights.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+def _value(spec: TensorSpec) -> onnx.ValueInfoProto:
+    types = {"FP32": TensorProto.FLOAT, "INT64": TensorProto.INT64}
+    shape = ["batch" if size == -1 else size for size in spec.shape]
+    return helper.make_tensor_value_info(spec.name, types[spec.datatype], shape)
