@@ -40,7 +40,7 @@ class Capacity:
     `overhead_seconds` is the processor time of a request outside the session, cache hits included. `percentile` (99
     means the 99th) of the answers must come within `objective_seconds`. `correction` multiplies the modelled rate by
     what was learned. `cache_hit_ratio` is the share of requests that need no session. `threads` is how many processor
-    threads compute a batch, so that a replica's processor time in the session can be told from the rest.
+    threads compute a batch, so that a replica's processor time outside the session can be told; None where it cannot.
     """
 
     alpha_seconds: float
@@ -52,7 +52,7 @@ class Capacity:
     correction: float = 1.0
     rows_per_request: float = 1.0
     cache_hit_ratio: float = 0.0
-    threads: int = 1
+    threads: int | None = None
 
     @property
     def batch_requests(self) -> int:

@@ -69,22 +69,40 @@ class ScaleEvent:
     change: int
 
 
-def stabilise(
-    now: float, current: int, desired: int, history: Iterable[Recommendation], behavior: Behavior
-) -> tuple[int, Recommendation | None]:
-    """Return the count that the recommendations of the stabilisation windows allow, and the one that holds it back.
-
-    Up, the least recommendation of the window counts; down, the greatest. `history` may hold `desired` itself or not.
-    """
+def stabilise(now: float, current: int, desired: int, history: Iterable[Recommendation], behavior: Behavior) -> int:
+    """Return the count that the stabilisation windows allow: up their least recommendation, down their greatest."""
     recent = tuple(history)
-    up = _since(now, recent, behavior.scale_up.stabilization_window_seconds)
-    down = _since(now, recent, behavior.scale_down.stabilization_window_seconds)
-    least = min((*up, Recommendation(now, desired)), key=lambda item: (item.replicas, -item.at))
-    greatest = max((*down, Recommendation(now, desired)), key=lambda item: (item.replicas, item.at))
-    count = min(max(current, least.replicas), greatest.replicas)
-    if count == desired:
-        return count, None
-    return count, least if desired > current else greatest
+    least = min((desired, *_since(now, recent, behavior.scale_up)))
+    greatest = max((desired, *_since(now, recent, behavior.scale_down)))
+    return min(max(current, least), greatest)
+
+
+def settles_in(now: float, desired: int, history: Iterable[Recommendation], behavior: Behavior) -> float:
+    """Return the seconds until nothing in the window forbids scaling in to `desired`, if nothing new does."""
+    window = behavior.scale_down.stabilization_window_seconds
+    return max((item.at + window - now for item in history if item.replicas > desired), default=0.0)
+
+
+def remember(
+    now: float, replicas: int, history: Iterable[Recommendation], behavior: Behavior
+) -> tuple[Recommendation, ...]:
+    """Return the history with this recommendation.
+
+    Of each count only the latest time is kept: no minimum or maximum over a window that ends now needs more.
+    """
+    longest = max(behavior.scale_up.stabilization_window_seconds, behavior.scale_down.stabilization_window_seconds)
+    kept = (item for item in history if now - longest < item.at <= now and item.replicas != replicas)
+    return (*kept, Recommendation(now, replicas))
+
+
+def remember_change(
+    now: float, change: int, events: Iterable[ScaleEvent], behavior: Behavior
+) -> tuple[ScaleEvent, ...]:
+    """Return the events that a period may still ask for, with a change seen now unless it is 0."""
+    rules = (*behavior.scale_up.policies, *behavior.scale_down.policies)
+    longest = max((policy.period_seconds for policy in rules), default=0.0)
+    kept = tuple(event for event in events if now - longest < event.at <= now)
+    return (*kept, ScaleEvent(now, change)) if change else kept
 
 
 def limit_rate(now: float, current: int, desired: int, events: Iterable[ScaleEvent], behavior: Behavior) -> int:
@@ -122,5 +140,5 @@ def _at_period_start(now: float, current: int, events: tuple[ScaleEvent, ...], p
     return current - sum(event.change for event in events if event.at > now - period_seconds)
 
 
-def _since(now: float, history: tuple[Recommendation, ...], seconds: float) -> tuple[Recommendation, ...]:
-    return tuple(item for item in history if item.at > now - seconds)
+def _since(now: float, history: tuple[Recommendation, ...], rules: Rules) -> tuple[int, ...]:
+    return tuple(item.replicas for item in history if item.at > now - rules.stabilization_window_seconds)

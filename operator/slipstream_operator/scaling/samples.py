@@ -1,9 +1,10 @@
 """What was scraped from the replicas: one sample, and the immutable window of the last samples of each."""
 
-import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import pairwise
 
 COUNTERS = (
     "requests",
@@ -104,12 +105,11 @@ class Window:
         """The time over which changes are known, in seconds."""
         return self.end - self.start if self.end is not None and self.start is not None else 0.0
 
-    def steps(self) -> Iterator[tuple[ReplicaSample, ReplicaSample]]:
-        """Yield each pair of successive samples of one replica between which no counter went back."""
-        for samples in self.series.values():
-            for before, after in itertools.pairwise(samples):
-                if not _was_reset(before, after):
-                    yield before, after
+    @cached_property
+    def steps(self) -> tuple[tuple[ReplicaSample, ReplicaSample], ...]:
+        """Each pair of successive samples of one replica between which no counter went back."""
+        pairs = (pair for samples in self.series.values() for pair in pairwise(samples))
+        return tuple((before, after) for before, after in pairs if not _was_reset(before, after))
 
 
 def _was_reset(before: ReplicaSample, after: ReplicaSample) -> bool:
