@@ -50,7 +50,6 @@ class State:
     violated_since: float | None = None
     panic_until: float | None = None
     data_at: float | None = None
-    first_at: float | None = None
     demand: float = 0.0
 
 

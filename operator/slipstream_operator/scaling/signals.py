@@ -106,9 +106,14 @@ def totals(window: Window, start: float, end: float) -> Totals:
             sums[name] += share * (getattr(after, name) - getattr(before, name))
         for index, change in enumerate(_latency_changes(before, after, edges)):
             counts[index] += share * change
-    known = end - max(start, window.start if window.start is not None else end)
+    newest, oldest = window.end, window.start
+    known = min(end, newest) - max(start, oldest) if newest is not None and oldest is not None else 0.0
     return Totals(
-        seconds=known, replica_seconds=replica_seconds, latency_edges=edges, latency_counts=tuple(counts), **sums
+        seconds=max(0.0, known),
+        replica_seconds=replica_seconds,
+        latency_edges=edges,
+        latency_counts=tuple(counts),
+        **sums,
     )
 
 
