@@ -25,8 +25,8 @@ class Connection(HttpToolsProtocol):
         """Cancel the request under way: its caller has gone, so its rows need not be computed."""
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
-            task: asyncio.Task[None] | None = cycle.scope.get(TASK_KEY)
-            if task is not None:
+            task = cycle.scope.get(TASK_KEY)
+            if isinstance(task, asyncio.Task):
                 task.cancel()
         super().connection_lost(exc)
 
@@ -41,7 +41,7 @@ class Listener:
 
     def __init__(self, app: App, sock: socket.socket) -> None:
         self._config = Config(
-            app,  # type: ignore[arg-type]  # uvicorn spells the same ASGI types more narrowly
+            app,
             http=Connection,
             ws="none",
             lifespan="off",
