@@ -1,0 +1,57 @@
+"""Says what holds the model back, from its latency curve and what it has to read and compute; pure."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from slipstream_contract.manifest import LatencyCurve
+
+Bottleneck = Literal["Overhead", "Memory", "Compute"]
+
+_FIXED_SHARE = 0.4
+_STREAMING_SHARE = 0.3
+_LARGE_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """The bottleneck of one row at a time, the evidence in a sentence, and what batching can give (a ratio)."""
+
+    bottleneck: Bottleneck
+    evidence: str
+    batching_gain: float
+    parameters: int
+    model_bytes: int
+
+
+def analyse(
+    curve: LatencyCurve, *, model_bytes: int, parameters: int, multiplications: int, read_bytes_per_second: float
+) -> Analysis:
+    """Judge the optimised original.
+
+    What a batch costs before its first row (alpha) is either the reading of the weights, if memory needs a good part
+    of that time to deliver them, or overhead; where alpha is small beside beta, arithmetic is what counts.
+    """
+    single = curve.alpha_seconds + curve.beta_seconds
+    share = curve.alpha_seconds / single if single > 0 else 0.0
+    streaming = model_bytes / read_bytes_per_second
+    gain = curve.measured_seconds(1) * _LARGE_BATCH / curve.measured_seconds(_LARGE_BATCH)
+    speed = 2 * multiplications / curve.beta_seconds / 1e9 if curve.beta_seconds > 0 else 0.0
+    cost = (
+        f"T(b) = {_time(curve.alpha_seconds)} + {_time(curve.beta_seconds)} x b: "
+        f"{share:.0%} of a single row's time is paid once a batch"
+    )
+    tail = f"; a batch of {_LARGE_BATCH} serves {gain:.1f} times the rows a second that single rows do"
+    if share < _FIXED_SHARE:
+        kind: Bottleneck = "Compute"
+        why = f", the rest is arithmetic ({speed:.1f} GFLOP/s)"
+    elif streaming >= _STREAMING_SHARE * curve.alpha_seconds:
+        kind = "Memory"
+        why = f", mostly to read {model_bytes / 1e6:.1f} MB of weights (which takes about {_time(streaming)})"
+    else:
+        kind = "Overhead"
+        why = f", while reading its {model_bytes / 1e6:.2f} MB of weights takes about {_time(streaming)}"
+    return Analysis(kind, cost + why + tail, gain, parameters, model_bytes)
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds * 1e3:.2f} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.1f} us"

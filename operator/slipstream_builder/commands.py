@@ -1,0 +1,117 @@
+"""The builder's two commands, with every failure turned into a line, a summary and an exit code."""
+
+import contextlib
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from slipstream_builder import build, summarise, workspace
+from slipstream_builder.errors import BuilderError, RecipeError
+from slipstream_builder.files import disk_full_in_words, write_atomically
+from slipstream_builder.reporting import Reporter, StoppedError, StopRequest
+from slipstream_contract import codec
+from slipstream_contract.errors import ContractError
+from slipstream_contract.progress import Progress
+from slipstream_contract.recipe import Recipe
+from slipstream_contract.summary import EXIT_CODES, BuildSummary
+
+
+def build_command(recipe_file: Path, store: Path, work: Path | None, summary_file: Path | None) -> int:
+    """Build the recipe in `recipe_file` into `store`; return the exit code."""
+    stop, digest = StopRequest(), ""
+    with _signals(stop):
+        try:
+            recipe = read_recipe(recipe_file)
+            digest = recipe.digest
+            summary, code = _build(recipe, store, work, stop), 0
+        except StoppedError as stopped:
+            name = signal.Signals(stopped.signal_number).name
+            summary = summarise.failed("Internal", f"stopped by {name}; finished candidates are kept", digest)
+            code = 128 + stopped.signal_number
+        except BuilderError as error:
+            summary = summarise.failed(error.reason, str(error), digest)
+            code = EXIT_CODES[error.reason]
+        except Exception as error:  # noqa: BLE001  # the last resort: whatever happened is told in a line, never in a traceback
+            summary = summarise.failed("Internal", f"unexpected {type(error).__name__}: {error}", digest)
+            code = EXIT_CODES["Internal"]
+    return _finish(summary, code, summary_file)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Return the recipe in the file at `path`.
+
+    Raises:
+        RecipeError: it cannot be read or is not a recipe.
+    """
+    try:
+        return codec.decode_json(Recipe, path.read_bytes(), str(path))
+    except OSError as error:
+        raise RecipeError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    except ContractError as error:
+        raise RecipeError(str(error)) from error
+
+
+def _build(recipe: Recipe, store: Path, work: Path | None, stop: StopRequest) -> BuildSummary:
+    reporter = Reporter(_print, time.monotonic, stop)
+    existed = store.exists()
+    with disk_full_in_words(store):
+        try:
+            with workspace.draft(store) as folder, _temporary_files_in(work or folder):
+                return build.run(recipe, store, folder, reporter)
+        finally:
+            if not existed:
+                # A store that this build made and left empty would be litter.
+                with contextlib.suppress(OSError):
+                    store.rmdir()
+
+
+def _finish(summary: BuildSummary, code: int, summary_file: Path | None) -> int:
+    if code:
+        sys.stderr.write(f"slipstream-builder: error: {summary.message}\n")
+    else:
+        sys.stdout.write(f"{summary.message}\n")
+    if summary_file is not None:
+        try:
+            _write_summary(summary_file, summary.to_json())
+        except OSError as error:
+            sys.stderr.write(f"slipstream-builder: error: {summary_file}: cannot be written ({error.strerror})\n")
+            return code or EXIT_CODES["Internal"]
+    return code
+
+
+def _write_summary(path: Path, text: str) -> None:
+    """Write the summary; a pod's termination message is a mounted file, which cannot be replaced, only written to."""
+    if path.exists():
+        path.write_text(text)
+    else:
+        write_atomically(path, text.encode())
+
+
+def _print(progress: Progress) -> None:
+    sys.stdout.write(progress.to_line() + "\n")
+    sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _signals(stop: StopRequest) -> Iterator[None]:
+    previous = {number: signal.signal(number, stop.handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _temporary_files_in(parent: Path) -> Iterator[None]:
+    """Send what libraries write on the side below `parent`, so that it goes when the build ends."""
+    before = tempfile.tempdir
+    with workspace.draft(parent) as folder:
+        tempfile.tempdir = str(folder)
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before

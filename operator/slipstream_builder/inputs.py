@@ -1,0 +1,92 @@
+"""Gathers what a build starts from: the model, the items that decide, the rows to calibrate and measure with."""
+
+from dataclasses import dataclass
+
+from slipstream_builder import dataset, metrics, source
+from slipstream_builder.arrays import Rows, count, take
+from slipstream_builder.errors import SourceError, ValidationError
+from slipstream_builder.fetch import Fetched, Role, fetch
+from slipstream_builder.reporting import Reporter
+from slipstream_contract.recipe import Recipe
+
+_MODEL = Role("model", SourceError)
+_VALIDATION = Role("validation set", ValidationError)
+_UNLABELLED = Role("unlabelled set", ValidationError)
+_SAMPLE = 256
+_SYNTHETIC_ROWS = 64
+
+
+@dataclass(frozen=True)
+class Files:
+    """What was fetched; the data sets are None where the recipe names none."""
+
+    model: Fetched
+    validation: Fetched | None
+    unlabelled: Fetched | None
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The SHA-256 of each file by role."""
+        files = {"model": self.model, "validation": self.validation, "unlabelled": self.unlabelled}
+        return {role: file.sha256 for role, file in files.items() if file is not None}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """A checked model, the labelled items that decide (None: nothing to prove with), and unlabelled and sample rows."""
+
+    model: source.SourceModel
+    metric: metrics.Metric | None
+    labelled: dataset.Labelled | None
+    unlabelled: Rows
+    sample: Rows
+    notes: tuple[str, ...]
+
+
+def fetch_all(recipe: Recipe, reporter: Reporter) -> Files:
+    """Return the content of every file the recipe names.
+
+    Raises:
+        SourceError, ValidationError: one is missing, unreadable, too large or not the pinned one.
+    """
+    source.refuse_pickles(recipe.model.uri)
+    reporter.step("fetch", 0.0, f"fetching {recipe.model.uri}")
+    model = fetch(recipe.model, _MODEL)
+    reporter.step("fetch", 0.6, f"model of {len(model.data) / 1e6:.1f} MB")
+    validation = fetch(recipe.validation.dataset, _VALIDATION) if recipe.validation else None
+    unlabelled = fetch(recipe.unlabelled, _UNLABELLED) if recipe.unlabelled else None
+    reporter.step("fetch", 1.0, "all files are here")
+    return Files(model, validation, unlabelled)
+
+
+def load_all(recipe: Recipe, files: Files) -> Inputs:
+    """Return the fetched files, checked against each other.
+
+    Raises:
+        SourceError, ValidationError: one is not fit to build from.
+    """
+    model = source.load(files.model, recipe.threads, recipe.accelerator)
+    unlabelled = dataset.read_unlabelled(files.unlabelled.data, model.inputs) if files.unlabelled else None
+    if recipe.validation is None or files.validation is None:
+        rows = (
+            unlabelled if unlabelled is not None else source.synthetic_rows(model.inputs, _SYNTHETIC_ROWS, recipe.seed)
+        )
+        return Inputs(model, None, None, rows, _sample(rows), ())
+    metric = metrics.parse(recipe.validation.metric)
+    labelled = dataset.read_labelled(files.validation.data, model.inputs, model.outputs[0], metric)
+    shared = unlabelled is None and recipe.mode != "Off"
+    notes: tuple[str, ...] = ()
+    if shared:
+        whole = labelled.items
+        labelled, unlabelled = dataset.set_aside(labelled, recipe.seed)
+        notes = (
+            f"no unlabelled set was given: {whole - labelled.items} of {whole} validation items calibrate and distil, "
+            f"and only the other {labelled.items} count in the gate",
+        )
+    dataset.require_enough(labelled, recipe.validation.max_drop, recipe.validation.confidence, shared)
+    rows = unlabelled if unlabelled is not None else labelled.inputs
+    return Inputs(model, metric, labelled, rows, _sample(labelled.inputs), notes)
+
+
+def _sample(rows: Rows) -> Rows:
+    return take(rows, slice(0, min(count(rows), _SAMPLE)))

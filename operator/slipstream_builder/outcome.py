@@ -1,0 +1,79 @@
+"""What became of every candidate, and the record of a whole build that report.json holds."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from slipstream_builder.analysis import Analysis
+from slipstream_builder.gate import Timing, Verdict
+from slipstream_contract.manifest import LatencyCurve, MetricEstimate
+from slipstream_contract.recipe import Objective
+
+Status = Literal["kept", "passed", "failed", "skipped"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One candidate. `passed` met every gate but was not worth keeping; `skipped` never got its turn.
+
+    `latency` is on the scale of the kept variants; `timings` compare with the optimised original, run by run;
+    `build_seconds` is what applying the techniques took (0 when taken from an earlier, interrupted build).
+    """
+
+    name: str
+    techniques: tuple[str, ...]
+    status: Status
+    reason: str
+    verdicts: tuple[Verdict, ...] = ()
+    bytes: int | None = None
+    parameters: int | None = None
+    metric: MetricEstimate | None = None
+    drop: float | None = None
+    drop_bound: float | None = None
+    latency: LatencyCurve | None = None
+    timings: tuple[Timing, ...] = ()
+    build_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class GateSettings:
+    """What the gate asked, of how many items."""
+
+    metric: str
+    higher_is_better: bool
+    max_drop: float
+    confidence: float
+    items: int
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """Everything a build tried and found. `inputs` are the SHA-256 digests of what was fetched, by role."""
+
+    name: str
+    recipe_digest: str
+    inputs: dict[str, str]
+    source_bytes: int
+    source_metric: MetricEstimate | None
+    gate: GateSettings | None
+    objective: Objective
+    accelerator: str
+    threads: int
+    analysis: Analysis
+    plan: str
+    candidates: tuple[Outcome, ...]
+    baseline: str
+    chosen: str
+    notes: tuple[str, ...]
+    tools: dict[str, str]
+    cpu_features: tuple[str, ...]
+
+    def candidate(self, name: str) -> Outcome:
+        """Return the candidate called `name`.
+
+        Raises:
+            KeyError: there is none of that name.
+        """
+        for outcome in self.candidates:
+            if outcome.name == name:
+                return outcome
+        raise KeyError(f"no candidate {name!r}; there are {', '.join(outcome.name for outcome in self.candidates)}")
