@@ -54,6 +54,7 @@ class StateFolder:
         except OSError as error:
             handle.seek(0)
             owner = handle.read().strip() or "unknown"
+            handle.close()
             raise MachineError(
                 f"{self.root}: in use by process {owner} (`slipstream up`); end it first or choose another --state"
             ) from error
