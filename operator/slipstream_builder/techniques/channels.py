@@ -1,0 +1,93 @@
+"""Which channels of a converted model can go, and their removal.
+
+torch-pruning's dependency graph (Fang et al., arXiv 2301.12900) finds what must shrink together. Where its reading of
+a graph is wrong (a reshape to fixed sizes, an attention's heads), it would break the model; so each group is first
+tried on a copy, and groups that do not survive the trial are left alone. Outputs never change their shape.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch_pruning
+from torch import Tensor, nn
+
+from slipstream_builder.techniques.interpreter import Interpreter
+from slipstream_builder.techniques.schedule import kept_channels
+
+PRUNABLE = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
+class Channels:
+    """The channel groups of `network`, each known by the position of its first layer among the prunable layers.
+
+    `examples` are a few rows of every input, to trace with.
+    """
+
+    def __init__(self, network: Interpreter, examples: Sequence[Tensor]) -> None:
+        self._layers = [module for module in network.modules() if isinstance(module, PRUNABLE)]
+        self._graph = torch_pruning.DependencyGraph()
+        self._graph.build_dependency(
+            network,
+            tuple(examples),
+            unwrapped_parameters={parameter: _channel_axis(parameter) for parameter in network.loose.values()},
+            verbose=False,
+        )
+        self._importance = torch_pruning.importance.GroupMagnitudeImportance()
+        self._initial = {position: layer.weight.shape[0] for position, layer in enumerate(self._layers)}
+
+    def roots(self) -> list[int]:
+        """Return the position of the first layer of every group the dependency graph finds."""
+        groups = self._graph.get_all_groups(root_module_types=PRUNABLE)
+        return [self._layers.index(group[0].dep.target.module) for group in groups if not _partly_grouped(group)]
+
+    def removed(self, root: int, fraction: float) -> int:
+        """Remove the least important channels of a group until `fraction` of the first count is gone; return how many.
+
+        The count that stays is rounded to what the hardware likes.
+        """
+        surplus = self._layers[root].weight.shape[0] - kept_channels(self._initial[root], fraction)
+        if surplus <= 0:
+            return 0
+        scores = self._importance(self._group(root, None))
+        weakest = torch.argsort(scores, stable=True)[:surplus].tolist()
+        self._group(root, sorted(weakest)).prune()
+        return surplus
+
+    def _group(self, root: int, channels: list[int] | None) -> Any:
+        layer = self._layers[root]
+        pruner = self._graph.get_pruner_of_module(layer)
+        picked = list(range(layer.weight.shape[0])) if channels is None else channels
+        return self._graph.get_pruning_group(layer, pruner.prune_out_channels, picked)
+
+
+def prunable_roots(convert: Callable[[], Interpreter], examples: Sequence[Tensor]) -> list[int]:
+    """Return the groups whose pruning leaves a model that runs and whose outputs keep their shape.
+
+    `convert` gives a fresh copy of the model for each trial.
+    """
+    network = convert()
+    with torch.no_grad():
+        shapes = [output.shape for output in network(*examples)]
+    return [root for root in Channels(network, examples).roots() if _survives(convert(), root, examples, shapes)]
+
+
+def _survives(network: Interpreter, root: int, examples: Sequence[Tensor], shapes: list[torch.Size]) -> bool:
+    try:
+        if not Channels(network, examples).removed(root, 0.5):
+            return False
+        with torch.no_grad():
+            return [output.shape for output in network(*examples)] == shapes
+    except Exception:  # noqa: BLE001 - the library and torch fail in many ways on a graph they cannot shrink
+        return False
+
+
+def _partly_grouped(group: Any) -> bool:
+    """A convolution in several groups that is not depthwise would need the same number from each; leave it alone."""
+    modules = [dep.target.module for dep, _ in group]
+    return any(1 < getattr(module, "groups", 1) < getattr(module, "out_channels", 1) for module in modules)
+
+
+def _channel_axis(parameter: Tensor) -> int:
+    wide = [axis for axis, size in enumerate(parameter.shape) if size > 1]
+    return wide[-1]
