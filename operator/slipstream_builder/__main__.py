@@ -5,7 +5,7 @@ import logging
 import sys
 from pathlib import Path
 
-from slipstream_builder.commands import build_command
+from slipstream_builder.commands import build_command, report_command
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -13,6 +13,8 @@ def main(arguments: list[str] | None = None) -> int:
     parsed = _parser().parse_args(arguments)
     # Libraries' advice is for those who call them, not for those who run a build.
     logging.disable(logging.WARNING)
+    if parsed.command == "report":
+        return report_command(parsed.artifact, parsed.load, parsed.out)
     return build_command(parsed.recipe, parsed.store, parsed.work, parsed.summary)
 
 
@@ -24,6 +26,10 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--store", type=Path, required=True, help="the artifact store, a folder")
     build.add_argument("--work", type=Path, help="a folder for temporary files; the store when absent")
     build.add_argument("--summary", type=Path, help="where to write the build's summary as well")
+    report = commands.add_parser("report", help="write the report of an artifact, and of a load run, as one HTML page")
+    report.add_argument("--artifact", type=Path, required=True, help="the artifact's folder")
+    report.add_argument("--load", type=Path, help="what a load run measured, a JSON file")
+    report.add_argument("--out", type=Path, required=True, help="where to write the page")
     return parser
 
 

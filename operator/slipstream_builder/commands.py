@@ -7,16 +7,23 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from slipstream_builder import build, summarise, workspace
 from slipstream_builder.errors import BuilderError, RecipeError
 from slipstream_builder.files import disk_full_in_words, write_atomically
+from slipstream_builder.outcome import BuildReport
+from slipstream_builder.report.page import render
 from slipstream_builder.reporting import Reporter, StoppedError, StopRequest
 from slipstream_contract import codec
 from slipstream_contract.errors import ContractError
+from slipstream_contract.load import LoadReport
+from slipstream_contract.manifest import REPORT_JSON_FILE
 from slipstream_contract.progress import Progress
 from slipstream_contract.recipe import Recipe
 from slipstream_contract.summary import EXIT_CODES, BuildSummary
+
+T = TypeVar("T")
 
 
 def build_command(recipe_file: Path, store: Path, work: Path | None, summary_file: Path | None) -> int:
@@ -24,7 +31,7 @@ def build_command(recipe_file: Path, store: Path, work: Path | None, summary_fil
     stop, digest = StopRequest(), ""
     with _signals(stop):
         try:
-            recipe = read_recipe(recipe_file)
+            recipe = _read(Recipe, recipe_file)
             digest = recipe.digest
             summary, code = _build(recipe, store, work, stop), 0
         except StoppedError as stopped:
@@ -40,18 +47,37 @@ def build_command(recipe_file: Path, store: Path, work: Path | None, summary_fil
     return _finish(summary, code, summary_file)
 
 
-def read_recipe(path: Path) -> Recipe:
-    """Return the recipe in the file at `path`.
+def report_command(artifact: Path, load_file: Path | None, out: Path) -> int:
+    """Write the report of the artifact folder `artifact`, and of a load run, to `out`; return the exit code."""
+    try:
+        report = _read(BuildReport, artifact / REPORT_JSON_FILE)
+        load = _read(LoadReport, load_file) if load_file else None
+        with disk_full_in_words(out):
+            write_atomically(out, render(report, load).encode())
+    except BuilderError as error:
+        return _refuse(str(error), EXIT_CODES[error.reason])
+    except OSError as error:
+        return _refuse(f"{out}: cannot be written ({error.strerror}); check the path", EXIT_CODES["InvalidRecipe"])
+    return 0
+
+
+def _read(cls: type[T], path: Path) -> T:
+    """Return the JSON file at `path` as an instance of `cls`.
 
     Raises:
-        RecipeError: it cannot be read or is not a recipe.
+        RecipeError: it cannot be read, or is something else.
     """
     try:
-        return codec.decode_json(Recipe, path.read_bytes(), str(path))
+        return codec.decode_json(cls, path.read_bytes(), str(path))
     except OSError as error:
         raise RecipeError(f"{path}: cannot be read ({error.strerror}); check the path") from error
     except ContractError as error:
         raise RecipeError(str(error)) from error
+
+
+def _refuse(message: str, code: int) -> int:
+    sys.stderr.write(f"slipstream-builder: error: {message}\n")
+    return code
 
 
 def _build(recipe: Recipe, store: Path, work: Path | None, stop: StopRequest) -> BuildSummary:
@@ -70,15 +96,14 @@ def _build(recipe: Recipe, store: Path, work: Path | None, stop: StopRequest) ->
 
 def _finish(summary: BuildSummary, code: int, summary_file: Path | None) -> int:
     if code:
-        sys.stderr.write(f"slipstream-builder: error: {summary.message}\n")
+        _refuse(summary.message, code)
     else:
         sys.stdout.write(f"{summary.message}\n")
     if summary_file is not None:
         try:
             _write_summary(summary_file, summary.to_json())
         except OSError as error:
-            sys.stderr.write(f"slipstream-builder: error: {summary_file}: cannot be written ({error.strerror})\n")
-            return code or EXIT_CODES["Internal"]
+            return _refuse(f"{summary_file}: cannot be written ({error.strerror})", code or EXIT_CODES["Internal"])
     return code
 
 
