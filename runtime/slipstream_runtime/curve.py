@@ -5,7 +5,7 @@ from dataclasses import dataclass
 FORGETTING = 0.98
 """Each batch weighs this much less than the one after it: about the last 50 batches count."""
 
-ANCHOR_WEIGHT = 0.5
+ANCHOR_WEIGHT = 0.05
 """Weight of the two points taken from the start; they keep the slope known when all batches are of one size."""
 
 OUTLIER = 4.0

@@ -13,9 +13,12 @@ from slipstream_runtime.load.traffic import ENDLESS_SESSIONS, SHORT_SESSIONS, Ad
 MOST_OUTSTANDING = 4096
 """Requests under way at once; what is due beyond it is counted as failed, so that memory stays bounded."""
 
-TIMER_SECONDS = 0.0015
-"""The event loop's timers are this coarse. A request sent no later than this counts from its sending, a later one
-from when it was due, so that a slow server is charged for the wait and the timer is not."""
+TICK_SECONDS = 0.001
+"""The event loop's timers are this coarse; asking for less makes them spin."""
+
+TIMER_SECONDS = 2.5 * TICK_SECONDS
+"""A request sent no later than this counts from its sending, a later one from when it was due, so that a slow server
+is charged for the wait and the timer is not."""
 
 STOP_SECONDS = 0.2
 """A gap in the schedule is slept through in pieces this long, so that a signal ends it soon."""
@@ -123,7 +126,7 @@ async def _stopped_before(due: float, stop: asyncio.Event) -> bool:
         wait = due - time.perf_counter()
         if wait <= 0:
             return False
-        await asyncio.sleep(min(wait, STOP_SECONDS))
+        await asyncio.sleep(min(max(wait, TICK_SECONDS), STOP_SECONDS))
     return True
 
 

@@ -1,0 +1,67 @@
+"""Starts real replicas as processes and ends them again."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+READY = re.compile(r"on port (\d+), metrics on port (\d+)")
+
+
+@dataclass
+class ReplicaProcess:
+    """A running replica."""
+
+    process: subprocess.Popen[str]
+    port: int
+    metrics_port: int
+
+    @property
+    def url(self) -> str:
+        """Where it serves."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def metrics_url(self) -> str:
+        """Where its metrics and probes are."""
+        return f"http://127.0.0.1:{self.metrics_port}"
+
+    def stop(self) -> int:
+        """Ask it to stop, and return its exit code."""
+        self.process.terminate()
+        return self.process.wait(timeout=30)
+
+
+def arguments(artifact: Path, **options: object) -> list[str]:
+    """Return the command line of a replica of the one-variant test artifact, on free ports unless told otherwise."""
+    chosen = {"variant": "original", "model": "tiny", "port": 0, "metrics_port": 0} | options
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in chosen.items()]
+    return [sys.executable, "-m", "slipstream_runtime", f"--artifact={artifact}", *flags]
+
+
+@contextmanager
+def replica(artifact: Path, pass_fds: tuple[int, ...] = (), **options: object) -> Iterator[ReplicaProcess]:
+    """Run a replica until the block ends; it is ready when the block begins."""
+    with subprocess.Popen(
+        arguments(artifact, **options), stderr=subprocess.PIPE, text=True, pass_fds=pass_fds
+    ) as process:
+        try:
+            port, metrics_port = _ready(process.stderr)
+            yield ReplicaProcess(process, port, metrics_port)
+        finally:
+            process.kill()
+
+
+def _ready(stderr: IO[str] | None) -> tuple[int, int]:
+    """Read the replica's log up to the line that names its ports; the log ends early when it cannot start."""
+    seen = []
+    for line in stderr or ():
+        seen.append(line)
+        found = READY.search(line)
+        if found:
+            return int(found[1]), int(found[2])
+    raise RuntimeError(f"the replica did not start: {''.join(seen)}")
