@@ -18,7 +18,7 @@ class QuantizeDynamic:
 
 @dataclass(frozen=True)
 class QuantizeStatic:
-    """Weights in int8 per output channel, activations in int8 with scales calibrated beforehand (QDQ form).
+    """Weights in int8 per output channel, activations in uint8 with scales calibrated beforehand (QDQ form).
 
     `reduce_range` keeps weights to 7 bits, for CPUs without VNNI, whose int8 products saturate otherwise.
     """

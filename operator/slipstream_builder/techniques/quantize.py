@@ -1,9 +1,9 @@
 """Int8 by ONNX Runtime's own quantisers, with the settings that keep accuracy and get int8 kernels at run time.
 
-Static: QDQ form, S8S8, weights per output channel, activations symmetric. The results of matrix products stay in
-float32: a hidden result meets an activation function in float anyway and is quantised after it, and the final scores
-keep their order (256 levels over a whole catalogue would make ties of the best ten). ONNX Runtime runs such a product
-as one fused int8 kernel. Convolutions keep quantised results, for theirs need them.
+Static: QDQ form, weights int8 per output channel, activations uint8 with a zero point: what a Relu or a normalised
+history leaves is never negative, and gets all 256 levels so. The results of Gemms stay in float32: a hidden result
+meets its activation function in float anyway and is quantised after it, and the final scores keep their order (256
+levels over a whole catalogue would make ties of the best ten).
 """
 
 import logging
@@ -22,6 +22,7 @@ from slipstream_builder.errors import TechniqueError
 from slipstream_builder.techniques import graphs
 from slipstream_builder.techniques.configs import QuantizeStatic
 from slipstream_builder.techniques.context import TechniqueContext
+from slipstream_builder.techniques.gemms import with_gemms
 from slipstream_builder.techniques.optimize import optimize
 
 CALIBRATION_ROWS = 512
@@ -65,15 +66,11 @@ def quantize_static(technique: QuantizeStatic, model: onnx.ModelProto, context: 
             op_types_to_quantize=_quantized_types(model),
             per_channel=True,
             reduce_range=technique.reduce_range,
-            activation_type=quantization.QuantType.QInt8,
+            activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
             calibrate_method=_METHODS[technique.calibration],
             nodes_to_exclude=_products_of_activations(source),
-            extra_options={
-                "ActivationSymmetric": True,
-                "OpTypesToExcludeOutputQuantization": list(PRODUCTS),
-                "QuantizeBias": False,
-            },
+            extra_options={"OpTypesToExcludeOutputQuantization": ["Gemm"]},
         )
 
     quantized = _quantized(model, run)
@@ -100,17 +97,17 @@ def _quantized(model: onnx.ModelProto, run: Callable[[Path, Path], None]) -> onn
     try:
         with tempfile.TemporaryDirectory(prefix="slipstream-") as folder, _quiet():
             source, prepared, target = (Path(folder) / name for name in ("in.onnx", "prepared.onnx", "out.onnx"))
-            onnx.save_model(optimize(model), source)
-            quant_pre_process(source, prepared, skip_symbolic_shape=True)
+            onnx.save_model(with_gemms(optimize(model)), source)
+            quant_pre_process(source, prepared, skip_symbolic_shape=True, skip_optimization=True)
             run(prepared, target)
-            return _pinned(onnx.load_model(target))
+            return _without_shapes(onnx.load_model(target))
     except TechniqueError:
         raise
     except Exception as error:
         raise TechniqueError(f"ONNX Runtime cannot quantise the model: {error}") from error
 
 
-def _pinned(model: onnx.ModelProto) -> onnx.ModelProto:
+def _without_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return `model` without inner shapes, which the runtime infers again, and which only cost bytes."""
     del model.graph.value_info[:]
     return model
