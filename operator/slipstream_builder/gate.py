@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from slipstream_builder import bounds
+from slipstream_builder import bounds, words
 from slipstream_builder.arrays import Array, Scores
 from slipstream_builder.metrics import Metric
 
@@ -61,28 +61,28 @@ def judge_accuracy(
     )
     if not math.isfinite(bound):
         return AccuracyVerdict(Verdict("accuracy", False, f"{metric.name}: the bound is not a number"), drop)
-    words = (
-        f"{metric.name} {baseline.mean():.4f} -> {candidate.mean():.4f}: {_loss(drop)}, "
+    text = (
+        f"{metric.name} {baseline.mean():.4f} -> {candidate.mean():.4f}: {words.change(drop)}, "
         f"at most {bound:.2%} at {confidence:.0%} confidence"
     )
     if bound <= max_drop:
-        return AccuracyVerdict(Verdict("accuracy", True, f"{words}, within {max_drop:.2%}"), drop, bound)
+        return AccuracyVerdict(Verdict("accuracy", True, f"{text}, within {max_drop:.2%}"), drop, bound)
     needed = _items_needed(len(baseline), drop, bound, max_drop, confidence)
     advice = f"; about {needed} items would decide it" if needed else ""
-    verdict = Verdict("accuracy", False, f"{words}, more than {max_drop:.2%}{advice}", needed)
+    verdict = Verdict("accuracy", False, f"{text}, more than {max_drop:.2%}{advice}", needed)
     return AccuracyVerdict(verdict, drop, bound)
 
 
 def judge_benefit(timings: tuple[Timing, ...], candidate_bytes: int, baseline_bytes: int) -> Verdict:
     """Judge whether the candidate is faster at one of the benchmark batches, beyond noise, or clearly smaller."""
     size = candidate_bytes / baseline_bytes
-    words = ", ".join(
+    text = ", ".join(
         f"{1 / t.ratio:.2f}x the speed at batch {t.batch} ({1 / t.high:.2f} to {1 / t.low:.2f})" for t in timings
     )
-    words = f"{words}, {size:.0%} of the size"
+    text = f"{text}, {size:.0%} of the size"
     if any(timing.high < 1.0 for timing in timings) or size <= _SMALLER:
-        return Verdict("benefit", True, words)
-    return Verdict("benefit", False, f"neither faster nor smaller than the optimised original: {words}")
+        return Verdict("benefit", True, text)
+    return Verdict("benefit", False, f"neither faster nor smaller than the optimised original: {text}")
 
 
 def judge_isolation(quiet: tuple[Array, ...], hostile: dict[str, tuple[Array, ...]]) -> Verdict:
@@ -134,7 +134,3 @@ def _items_needed(items: int, drop: float, bound: float, max_drop: float, confid
         return None
     estimate = math.ceil(items * ((bound - drop) / (max_drop - drop)) ** 2)
     return max(estimate, bounds.fewest_items(max_drop, confidence), items + 1)
-
-
-def _loss(drop: float) -> str:
-    return f"{drop:.2%} lost" if drop >= 0 else f"{-drop:.2%} gained"

@@ -16,9 +16,9 @@ from slipstream_contract.manifest import LatencyCurve
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
 BENCHMARK_BATCHES = (1, 32)
 
-_MIN_ROUNDS, _MAX_ROUNDS = 9, 25
+_MIN_ROUNDS, _MAX_ROUNDS = 9, 41
 _ROUND_SECONDS = 0.002
-_BATCH_SECONDS = 0.5
+_SESSION_SECONDS = 2.0
 
 Clock = Callable[[], float]
 
@@ -40,26 +40,25 @@ class Profile:
 
 
 def measure(sessions: Mapping[str, Session], rows: Rows, clock: Clock) -> Profile:
-    """Time every session at every batch size, on `rows` repeated as often as a batch needs."""
-    rounds: dict[str, dict[int, list[float]]] = {name: {} for name in sessions}
-    for batch in BATCHES:
-        feed = take(rows, np.arange(batch) % count(rows))
-        for name, values in _interleaved(sessions, feed, clock).items():
-            rounds[name][batch] = values
-    return Profile(rounds)
+    """Time every session at every batch size, on `rows` repeated as often as a batch needs.
 
-
-def _interleaved(sessions: Mapping[str, Session], feed: Rows, clock: Clock) -> dict[str, list[float]]:
-    single = {name: min(_time(session, feed, 1, clock) for _ in range(3)) for name, session in sessions.items()}
-    repeats = {name: max(1, int(_ROUND_SECONDS / max(seconds, 1e-7))) for name, seconds in single.items()}
-    one_round = sum(max(seconds, _ROUND_SECONDS) for seconds in single.values())
-    rounds = min(_MAX_ROUNDS, max(_MIN_ROUNDS, int(_BATCH_SECONDS * len(sessions) / one_round)))
-    values: dict[str, list[float]] = {name: [] for name in sessions}
-    order = itertools.cycle([list(sessions), list(sessions)[::-1]])
-    for names in itertools.islice(order, rounds):
-        for name in names:
-            values[name].append(_time(sessions[name], feed, repeats[name], clock))
-    return values
+    A round goes once over all batch sizes and sessions, so that a burst of noise spoils one round of each, not all
+    rounds of one.
+    """
+    feeds = {batch: take(rows, np.arange(batch) % count(rows)) for batch in BATCHES}
+    turns = [(name, batch) for batch in BATCHES for name in sessions]
+    once = {
+        (name, batch): min(_time(sessions[name], feeds[batch], 1, clock) for _ in range(2)) for name, batch in turns
+    }
+    repeats = {turn: max(1, int(_ROUND_SECONDS / max(seconds, 1e-7))) for turn, seconds in once.items()}
+    one_round = sum(max(seconds, _ROUND_SECONDS) for seconds in once.values())
+    rounds = min(_MAX_ROUNDS, max(_MIN_ROUNDS, int(_SESSION_SECONDS * len(sessions) / one_round)))
+    values: dict[str, dict[int, list[float]]] = {name: {batch: [] for batch in BATCHES} for name in sessions}
+    for order in itertools.islice(itertools.cycle([turns, turns[::-1]]), rounds):
+        for name, batch in order:
+            seconds = _time(sessions[name], feeds[batch], repeats[name, batch], clock)
+            values[name][batch].append(seconds)
+    return Profile(values)
 
 
 def _time(session: Session, feed: Rows, repeats: int, clock: Clock) -> float:

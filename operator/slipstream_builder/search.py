@@ -14,7 +14,7 @@ from slipstream_builder.files import is_disk_full
 from slipstream_builder.metrics import Task
 from slipstream_builder.outcome import Outcome
 from slipstream_builder.reporting import Reporter
-from slipstream_builder.techniques.apply import TechniqueContext, apply
+from slipstream_builder.techniques.context import TechniqueContext
 from slipstream_contract.manifest import MetricEstimate
 from slipstream_contract.recipe import Recipe, Validation
 
@@ -110,6 +110,9 @@ def estimate(scores: Scores, seed: int) -> MetricEstimate:
 
 
 def _apply_all(candidate: plan.Candidate, bench: Bench) -> onnx.ModelProto:
+    # Torch takes seconds to import, which a build that is refused or reused need not pay.
+    from slipstream_builder.techniques.apply import apply  # noqa: PLC0415
+
     model = onnx.ModelProto()
     model.CopyFrom(bench.source)
     for position, technique in enumerate(candidate.techniques):

@@ -1,5 +1,6 @@
 """Puts a finished build, or one that failed, into the summary the operator reads; pure."""
 
+from slipstream_builder import words
 from slipstream_builder.choice import SERVED_BATCH
 from slipstream_builder.outcome import BuildReport, Outcome
 from slipstream_contract.manifest import LatencyCurve, Manifest
@@ -51,7 +52,7 @@ def headline(report: BuildReport, speedup: float, ratio: float) -> str:
     )
     if report.gate is None or chosen.drop is None or chosen.drop_bound is None:
         return f"{sentence}."
-    change = f"loses {chosen.drop:.2%}" if chosen.drop >= 0 else f"gains {-chosen.drop:.2%}"
+    change = f"{'gains' if words.is_gain(chosen.drop) else 'loses'} {abs(chosen.drop):.2%}"
     return (
         f"{sentence}; it {change} of {report.gate.metric}, "
         f"and with {report.gate.confidence:.0%} confidence loses no more than {chosen.drop_bound:.2%}."

@@ -2,9 +2,10 @@
 
 from html import escape
 
+from slipstream_builder import words
 from slipstream_builder.choice import SERVED_BATCH
 from slipstream_builder.outcome import BuildReport
-from slipstream_builder.report import load_plots, plots, tables, words
+from slipstream_builder.report import load_plots, plots, tables
 from slipstream_builder.report.style import CSS
 from slipstream_builder.summarise import headline
 from slipstream_contract.load import LoadReport
@@ -46,7 +47,7 @@ def _tiles(report: BuildReport, load: LoadReport | None) -> str:
         (f"{1 / _ratio(report):.1f}x", f"smaller, C = {_ratio(report):.3f}"),
     ]
     if report.gate and chosen.drop is not None and chosen.drop_bound is not None:
-        kind = "lost" if chosen.drop >= 0 else "gained"
+        kind = "gained" if words.is_gain(chosen.drop) else "lost"
         tiles.append(
             (f"{abs(chosen.drop):.2%}", f"of {report.gate.metric} {kind}, at most {chosen.drop_bound:.2%} lost")
         )

@@ -2,10 +2,10 @@
 
 from html import escape
 
+from slipstream_builder import words
 from slipstream_builder.choice import SERVED_BATCH
 from slipstream_builder.gate import Verdict
 from slipstream_builder.outcome import BuildReport, Outcome
-from slipstream_builder.report import words
 from slipstream_contract.load import LoadReport, ServingMeasurement
 
 _BADGES = {
@@ -64,7 +64,7 @@ def _build_rows(report: BuildReport, before: Outcome, after: Outcome) -> list[tu
     for batch in (1, SERVED_BATCH):
         if before.latency and after.latency:
             old, new = before.latency.measured_seconds(batch), after.latency.measured_seconds(batch)
-            rows.append((f"T({batch})", words.duration(old), words.duration(new), f"{old / new:.1f}x faster"))
+            rows.append((f"T({batch})", words.duration(old), words.duration(new), words.speed(old, new)))
     return rows
 
 
@@ -91,7 +91,7 @@ def _served(label: str, old: ServingMeasurement, new: ServingMeasurement, effect
 
 
 def _latency(label: str, old: float, new: float) -> tuple[str, str, str, str]:
-    return label, words.duration(old / 1e3), words.duration(new / 1e3), f"{old / new:.1f}x faster" if new > 0 else ""
+    return label, words.duration(old / 1e3), words.duration(new / 1e3), words.speed(old, new) if new > 0 else ""
 
 
 def _interval(value: float, low: float, high: float) -> str:
@@ -116,7 +116,7 @@ def _loss(outcome: Outcome) -> str:
     if outcome.drop is None:
         return _NONE
     bound = f"<small>{outcome.drop_bound:.2%}</small>" if outcome.drop_bound is not None else ""
-    return f"{outcome.drop:.2%}{bound}"
+    return f"{words.percent(outcome.drop)}{bound}"
 
 
 def _speed(outcome: Outcome) -> str:

@@ -23,4 +23,19 @@ def count(number: int) -> str:
 
 def change(drop: float) -> str:
     """Return a relative loss in words."""
-    return f"{drop:.2%} lost" if drop >= 0 else f"{-drop:.2%} gained"
+    return f"{abs(drop):.2%} {'gained' if is_gain(drop) else 'lost'}"
+
+
+def is_gain(drop: float) -> bool:
+    """Return whether a relative loss is a gain that two digits of a percentage show."""
+    return round(drop, 4) < 0
+
+
+def percent(share: float) -> str:
+    """Return a share as a percentage with two digits, without a minus before zero."""
+    return f"{round(share, 4) + 0.0:.2%}"
+
+
+def speed(before: float, after: float) -> str:
+    """Return how much faster or slower `after` seconds are than `before`."""
+    return f"{before / after:.1f}x faster" if after <= before else f"{after / before:.1f}x slower"
