@@ -13,16 +13,19 @@ from typing import Any, TypeVar
 
 from rich.console import Console
 
-from slipstream_contract import codec
+from slipstream_contract import names
 from slipstream_contract.errors import ContractError
+from slipstream_operator.api.spec import AgentSpec
 from slipstream_operator.errors import MachineError, SlipstreamError
 from slipstream_operator.local import manifest_file
+from slipstream_operator.local.build import build
 from slipstream_operator.local.lines import LineView
 from slipstream_operator.local.live import LiveView
 from slipstream_operator.local.load import LoadSettings
 from slipstream_operator.local.up import UpSettings, View, up
 
 INTERRUPTED = 130
+TABLE_WIDTH = 110
 T = TypeVar("T")
 
 
@@ -83,7 +86,7 @@ def _add_up(parser: argparse.ArgumentParser) -> None:
 
 def _add_build(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, help="a YAML file with one AgentDeployment")
-    parser.add_argument("--store", type=Path, help="the artifact store (.slipstream/NAME/artifacts)")
+    parser.add_argument("--state", type=Path, help="folder for artifacts and logs (.slipstream/NAME)")
     parser.set_defaults(run=_build, passes_on=False)
 
 
@@ -92,12 +95,12 @@ def _up(options: argparse.Namespace, _rest: Sequence[str]) -> int:
     _require(*_RUNTIME)
     spec = manifest_file.read(options.file)
     load = LoadSettings(options.rows_per_request, options.load_seconds) if options.load else None
-    state = options.state or Path(".slipstream") / spec.name
+    state = _state(options, spec)
     console = Console()
     view: View = LineView(_print_line) if options.plain or not console.is_terminal else LiveView(console)
-    result = _run_until_signal(up(spec, UpSettings(state.resolve(), options.host, options.port, load), view))
+    result = _run_until_signal(up(spec, UpSettings(state, options.host, options.port, load), view))
     if result is not None:
-        console.print(result.table())
+        Console(width=max(console.width, TABLE_WIDTH)).print(result.table())
         console.print(f"report: {os.path.relpath(state / 'report.html')}", highlight=False)
     return 0
 
@@ -105,12 +108,15 @@ def _up(options: argparse.Namespace, _rest: Sequence[str]) -> int:
 def _build(options: argparse.Namespace, _rest: Sequence[str]) -> int:
     _require(*_BUILDER)
     spec = manifest_file.read(options.file)
-    store = (options.store or Path(".slipstream") / spec.name / "artifacts").resolve()
-    store.mkdir(parents=True, exist_ok=True)
-    recipe = store / f"recipe-{spec.recipe.digest[:12]}.json"
-    recipe.write_bytes(codec.canonical_json(spec.recipe))
-    arguments = ["slipstream_builder", "build", f"--recipe={recipe}", f"--store={store}"]
-    os.execv(sys.executable, [sys.executable, "-m", *arguments])
+    state = _state(options, spec)
+    summary = _run_until_signal(build(spec, state, LineView(_print_line)))
+    _print_line(f"{summary.message}\n{state / 'artifacts' / names.artifact_folder(summary.artifact_digest or '')}")
+    return 0
+
+
+def _state(options: argparse.Namespace, spec: AgentSpec) -> Path:
+    state: Path = options.state or Path(".slipstream") / spec.name
+    return state.resolve()
 
 
 def _pass_on(options: argparse.Namespace, rest: Sequence[str]) -> int:

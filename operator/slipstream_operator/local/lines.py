@@ -1,10 +1,12 @@
 """The view for logs and pipes: one line a piece of news, and a line of figures every few seconds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+from slipstream_contract.progress import Progress
 from slipstream_operator.local.frame import Frame
 
 FIGURES_EVERY_SECONDS = 5.0
+QUARTERS = 4
 
 
 class LineView:
@@ -12,7 +14,7 @@ class LineView:
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
-        self._steps: set[tuple[str, str]] = set()
+        self._shown: set[tuple[str, int]] = set()
         self._figures_at = 0.0
 
     def __enter__(self) -> "LineView":
@@ -23,10 +25,7 @@ class LineView:
 
     def show(self, frame: Frame) -> None:
         """Print the news of one moment."""
-        for progress in frame.progress:
-            if (step := (progress.step, progress.message)) not in self._steps:
-                self._steps.add(step)
-                self._line(frame, f"build    {progress.step:<16} {progress.fraction:>4.0%}  {progress.message}")
+        self.show_progress(frame.elapsed, frame.progress)
         for event in frame.plan.desired.events:
             if event.reason != "Building":
                 self._line(frame, f"{event.type.lower():<8} {event.reason:<16} {event.message}")
@@ -34,9 +33,13 @@ class LineView:
             self._figures_at = frame.elapsed
             self._line(frame, f"serving  {_figures(frame)}")
 
-    def say(self, text: str) -> None:
-        """Print a line of its own."""
-        self._write(text)
+    def show_progress(self, elapsed: float, progress: Iterable[Progress]) -> None:
+        """Print a step of the build when it begins, at each further quarter, and when it is done."""
+        for step in progress:
+            quarter = (step.step, int(step.fraction * QUARTERS))
+            if quarter not in self._shown:
+                self._shown.add(quarter)
+                self._write(f"{elapsed:6.1f}s  build    {step.step:<24} {step.fraction:>4.0%}  {step.message}")
 
     def _line(self, frame: Frame, text: str) -> None:
         self._write(f"{frame.elapsed:6.1f}s  {text}")

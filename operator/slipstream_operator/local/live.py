@@ -43,10 +43,6 @@ class LiveView:
             parts.append(Panel(Text("\n".join(self._events)), title="events", title_align="left", border_style="dim"))
         self._live.update(Group(*parts))
 
-    def say(self, text: str) -> None:
-        """Print a line above the live region."""
-        self._console.print(text, highlight=False)
-
     def _remember(self, frame: Frame) -> None:
         for event in frame.plan.desired.events:
             if event.reason != "Building":

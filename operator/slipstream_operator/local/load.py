@@ -132,7 +132,7 @@ class Loader:
         finally:
             await scraper.close()
             await replica.stop(STOP_SECONDS)
-        busy = end.busy_seconds - start.busy_seconds
+        busy = max(end.busy_seconds - start.busy_seconds, end.cpu_seconds - start.cpu_seconds)
         return self._measurement(variant, totals, busy)
 
     async def _start(self, options: ServingOptions) -> Child:
@@ -161,7 +161,7 @@ class Loader:
             rows_per_request=self._settings.rows_per_request,
             p50_milliseconds=totals["p50_milliseconds"],
             p99_milliseconds=totals["p99_milliseconds"],
-            utilization=busy_seconds / totals["seconds"],
+            utilization=min(1.0, busy_seconds / totals["seconds"]),
         )
 
     def _arguments(self, url: str, *more: str) -> list[str]:

@@ -50,9 +50,6 @@ class View(Protocol):
     def show(self, frame: Frame) -> None:
         """Show one moment."""
 
-    def say(self, text: str) -> None:
-        """Show one line of its own."""
-
 
 @dataclass(frozen=True)
 class UpSettings:

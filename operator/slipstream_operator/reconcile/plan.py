@@ -103,14 +103,14 @@ def _condition_news(observation: Observation, found: tuple[Condition, ...]) -> t
     before = {c["type"]: (c["status"], c["reason"]) for c in observation.status.get("conditions", [])}
     news = [c for c in found if c.type != conditions.READY and before.get(c.type) != (c.status, c.reason)]
     return tuple(
-        Event("Warning" if c.status == "False" and c.reason not in _EXPECTED else "Normal", c.reason, c.message)
+        Event("Warning" if c.status == "False" and c.reason != "Building" else "Normal", c.reason, c.message)
         for c in news
-        if c.status != "Unknown"
+        if c.status != "Unknown" and c.reason not in _PASSING
     )
 
 
-_EXPECTED = frozenset({"Pending", "Building", "NoReplicas", "Starting"})
-"""Reasons of a False condition that belong to every start and worry nobody."""
+_PASSING = frozenset({"Pending", "NoReplicas", "Starting"})
+"""Reasons of a False condition that belong to every start and are no news."""
 
 
 def _scaling_news(observation: Observation, decision: Decision | None) -> tuple[Event, ...]:

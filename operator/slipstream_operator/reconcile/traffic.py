@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from slipstream_operator.reconcile.observation import Observation
 from slipstream_operator.scaling.samples import Window
-from slipstream_operator.scaling.signals import totals
+from slipstream_operator.scaling.signals import Totals, totals
 from slipstream_operator.scaling.tuning import Tuning
 
 
@@ -12,7 +12,8 @@ from slipstream_operator.scaling.tuning import Tuning
 class Traffic:
     """Figures over the tuning's `demand_seconds`; a None was not observed.
 
-    `quantile_seconds` is the objective's percentile; `fresh` counts ready replicas with a sample that is not stale.
+    `quantile_seconds` is the objective's percentile; `fresh` counts ready replicas with a sample that is not stale;
+    `utilization` is the share of its time that a replica's session or, if that is more, its process was busy.
     """
 
     fresh: int = 0
@@ -37,7 +38,17 @@ def traffic_of(window: Window, observation: Observation, tuning: Tuning, now: fl
         p50_seconds=seen.latency_quantile(0.5),
         p99_seconds=seen.latency_quantile(0.99),
         quantile_seconds=seen.latency_quantile(observation.spec.objective.percentile / 100),
-        utilization=seen.utilization,
+        utilization=utilization(seen, observation.spec.serving.threads),
         mean_batch=seen.mean_batch if seen.batches else None,
         cache_hit_ratio=seen.cache_hit_ratio if seen.cache_hits + seen.cache_misses else None,
     )
+
+
+def utilization(seen: Totals, threads: int) -> float:
+    """Return the share of its time, 0 to 1, that a replica's session or process was busy, whichever is more.
+
+    A small model's session idles while the processor decodes and encodes, so neither alone tells how full a replica is.
+    """
+    if not seen.replica_seconds:
+        return 0.0
+    return min(1.0, max(seen.busy_seconds, seen.cpu_seconds / threads) / seen.replica_seconds)
