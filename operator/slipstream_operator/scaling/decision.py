@@ -109,8 +109,7 @@ def _experienced(case: _Case) -> _Case:
     """Return the case with the model corrected, and with violation and panic noted."""
     seen, tuning = case.seen, case.policy.tuning
     known = calibrated(case.capacity, seen.recent, case.state, tuning)
-    latency = seen.latency if seen.latency_recent else None
-    state = learn(case.now, known, Experience(seen.recent, latency), case.state, tuning)
+    state = learn(case.now, known, Experience(seen.recent, seen.latency_recent), case.state, tuning)
     capacity = calibrated(case.capacity, seen.recent, state, tuning)
     since = case.now if state.violated_since is None else state.violated_since
     panic = is_panic(seen, capacity, case.policy)

@@ -95,9 +95,10 @@ def _by_latency(
     Replicas that are starting or cold are not counted as working, so they are what is asked for, not ordered again.
     """
     lasting = state.violated_since is not None and now - state.violated_since >= policy.tuning.violation_seconds
-    if seen.latency is None or not seen.latency_recent or not lasting or not _is_busy(seen, policy, replica_rate):
+    latency = min(seen.latency_recent or 0.0, seen.latency_now or 0.0)
+    if latency <= capacity.objective_seconds or not lasting or not _is_busy(seen, policy, replica_rate):
         return 0
-    excess = min(_QUICKEST_GROWTH, seen.latency / capacity.objective_seconds)
+    excess = min(_QUICKEST_GROWTH, latency / capacity.objective_seconds)
     return max(seen.warm + 1, math.ceil(seen.warm * excess))
 
 

@@ -19,8 +19,10 @@ class Observation:
     """The replicas and their last seconds; rates in requests per second, times in seconds.
 
     `reporting` counts the ready replicas with fresh metrics, `newest_at` is when any ready one was last heard of.
-    `latency_recent` says that the quantile is of the last `latency_seconds` and not of a longer time. `rejected` is
-    how many requests were refused in that time, `rejected_share` their share in the short window.
+    Three quantiles, each None when too few answers make it: `latency` of the last `latency_seconds` or, if they hold
+    too few, of three times as long; `latency_recent` of the former only; `latency_now` of the last few seconds, which
+    tells lateness that goes on from what is over (as the Google SRE workbook's short window beside the long one).
+    `rejected` is how many requests were refused lately, `rejected_share` their share in the short window.
     """
 
     ready: int
@@ -37,7 +39,8 @@ class Observation:
     rejected_share: float
     recent: Totals
     latency: float | None
-    latency_recent: bool
+    latency_recent: float | None
+    latency_now: float | None
 
 
 def observe(now: float, window: Window, replicas: Sequence[Replica], policy: Policy, percentile: float) -> Observation:
@@ -51,7 +54,9 @@ def observe(now: float, window: Window, replicas: Sequence[Replica], policy: Pol
     recent = totals(seen, end - tuning.latency_seconds, end)
     short = totals(seen, end - tuning.short_seconds, end)
     working = seen.only(warm)
-    latency, latency_recent = _latency(working, end, percentile, tuning)
+    lately = _latency(working, end - tuning.latency_seconds, end, percentile, tuning)
+    longer = _latency(working, end - 3 * tuning.latency_seconds, end, percentile, tuning)
+    just_now = _latency(working, end - tuning.violation_seconds, end, percentile, tuning)
     return Observation(
         ready=len(ready),
         warm=len(warm),
@@ -66,8 +71,9 @@ def observe(now: float, window: Window, replicas: Sequence[Replica], policy: Pol
         rejected=recent.rejected,
         rejected_share=short.rejected_share,
         recent=totals(working, end - tuning.latency_seconds, end),
-        latency=latency,
-        latency_recent=latency_recent,
+        latency=longer if lately is None else lately,
+        latency_recent=lately,
+        latency_now=lately if just_now is None else just_now,
     )
 
 
@@ -75,13 +81,9 @@ def _is_warm(now: float, replica: Replica, policy: Policy) -> bool:
     return replica.ready and now - replica.started_at >= policy.start_seconds + policy.tuning.cold_seconds
 
 
-def _latency(window: Window, end: float, percentile: float, tuning: Tuning) -> tuple[float | None, bool]:
-    """Return the latency quantile of the shortest time that holds enough answers, and whether that is the recent."""
-    for times in (1, 3):
-        seen = totals(window, end - times * tuning.latency_seconds, end)
-        if seen.latencies >= tuning.latency_requests:
-            return seen.latency_quantile(percentile / 100), times == 1
-    return None, False
+def _latency(window: Window, start: float, end: float, percentile: float, tuning: Tuning) -> float | None:
+    seen = totals(window, start, end)
+    return seen.latency_quantile(percentile / 100) if seen.latencies >= tuning.latency_requests else None
 
 
 def _forecast(window: Window, end: float, policy: Policy) -> float:

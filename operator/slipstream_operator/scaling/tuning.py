@@ -19,7 +19,8 @@ class Tuning:
         panic_seconds: a panic lasts this long after its last cause; nothing is scaled in meanwhile.
         latency_seconds: the latency quantile is taken over this time, or over three times as much if needed.
         latency_requests: answers below which a latency quantile is not believed.
-        violation_seconds: the quantile must be above the objective this long before a replica is added for it.
+        violation_seconds: the quantile must be above the objective this long before a replica is added for it, and
+            be so over the last this many seconds too.
         busy_utilization: replicas below this share of their time (or of their planned rate) are not the cause.
         stale_seconds: a ready replica not heard of for this long has no metrics.
         minimum_seconds: the window must cover this much before anything is judged, notably after a restart.
