@@ -4,6 +4,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Protocol
 
 LOOP_SECONDS = 200e-6
@@ -56,4 +57,6 @@ class ThreadRunner:
     def _serve(self) -> None:
         while (item := self._queue.get()) is not None:
             work, done = item
-            self._loop.call_soon_threadsafe(done, work())
+            result = work()
+            with suppress(RuntimeError):  # the loop was closed: the drain's limit ran out before this batch ended
+                self._loop.call_soon_threadsafe(done, result)

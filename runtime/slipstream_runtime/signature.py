@@ -80,10 +80,8 @@ class Signature:
 
 def check_shape(spec: TensorSpec, shape: tuple[int, ...]) -> None:
     """Raise BadRequestError unless `shape` fits `spec`."""
-    if shape == spec.shape:
-        return
     fits = len(shape) == len(spec.shape) and all(
-        size == wanted or (wanted == -1 and size >= 0) for size, wanted in zip(shape, spec.shape, strict=True)
+        size >= 0 and wanted in (size, -1) for size, wanted in zip(shape, spec.shape, strict=True)
     )
     if not fits:
         raise BadRequestError(f"input {spec.name!r}: shape {_short(shape)} does not fit {list(spec.shape)}")

@@ -12,7 +12,7 @@ from typing import IO
 READY = re.compile(r"on port (\d+), metrics on port (\d+)")
 
 
-@dataclass
+@dataclass(eq=False)
 class ReplicaProcess:
     """A running replica."""
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from slipstream_testing.artifacts import mlp, write_artifact
 from slipstream_testing.replicas import ReplicaProcess, replica
 

@@ -47,7 +47,7 @@ def test_the_largest_batch_fits_half_the_objective():
 
 
 def test_an_objective_out_of_reach_still_leaves_some_batching():
-    assert largest_batch(Line(0.9, 0.1), 0.1, 128) == 6
+    assert largest_batch(Line(0.75, 0.25), 0.1, 128) == 3
 
 
 def test_the_wait_counts_the_running_batch_and_every_batch_ahead():

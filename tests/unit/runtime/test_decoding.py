@@ -70,7 +70,7 @@ REFUSED = {
     "not JSON": (b"{", "body: not JSON"),
     "a list": (b"[]", "Expected `object`"),
     "no inputs": (b'{"inputs": []}', "input 'x': missing"),
-    "deep nesting": (b'{"inputs": ' + b"[" * 100_000, "nested too deeply"),
+    "deep nesting": (b'{"inputs": [{"data": ' + b"[" * 100_000, "nested too deeply"),
     "deep data": (json.dumps({"inputs": [tensor(data=[])]}).replace("[]", "[" * 40 + "]" * 40).encode(), "levels"),
     "NaN literal": (b'{"inputs": [{"name":"x","shape":[1,2],"datatype":"FP32","data":[NaN,1]}]}', "not JSON"),
     "1e999": (b'{"inputs": [{"name":"x","shape":[1,2],"datatype":"FP32","data":[1e999,1]}]}', "out of range"),

@@ -1,0 +1,157 @@
+"""Whatever arrives, leaves or fails: batches keep their bounds, and everyone gets their own answer exactly once."""
+
+import asyncio
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from slipstream_runtime.batcher import Batcher, BatchRules
+from slipstream_runtime.curve import Line, RefittedCurve
+from slipstream_runtime.deadline_queue import DeadlineQueue, Entry
+from slipstream_runtime.errors import DeadlineError, ModelFailedError
+from slipstream_runtime.runners import LoopRunner, ThreadRunner
+from slipstream_runtime.telemetry import Telemetry
+
+
+class Caller:
+    """Stands for the caller's future in the queue."""
+
+    def __init__(self, gone):
+        self.gone = gone
+
+    def done(self):
+        return self.gone
+
+
+entries = st.builds(
+    Entry,
+    tensors=st.just(()),
+    rows=st.integers(1, 6),
+    arrived=st.just(0.0),
+    deadline=st.integers(0, 20).map(float),
+    reply=st.booleans().map(Caller),
+    shape=st.sampled_from([((1,),), ((2,),)]),
+)
+
+
+@given(st.lists(entries, max_size=30), st.integers(1, 8), st.integers(0, 20))
+def test_the_queue_hands_out_every_waiting_request_once_within_the_bounds(waiting, max_rows, now):
+    queue = DeadlineQueue()
+    for entry in waiting:
+        queue.push(entry)
+    batches, expired = [], []
+    while len(queue):
+        taken = queue.take(now, max_rows)
+        expired += taken.expired
+        if taken.batch:
+            batches.append(taken.batch)
+        assert taken.rows == sum(entry.rows for entry in taken.batch)
+        assert taken.rows <= max_rows or len(taken.batch) == 1
+        assert len({entry.shape for entry in taken.batch}) <= 1
+    handed = [entry for batch in batches for entry in batch]
+    assert queue.rows == 0
+    assert all(entry.deadline > now and not entry.reply.gone for entry in handed)
+    assert all(entry.deadline <= now for entry in expired)
+    assert sorted(map(id, handed + expired)) == sorted(id(entry) for entry in waiting if not entry.reply.gone)
+
+
+@given(st.lists(entries, max_size=30), st.integers(1, 8))
+def test_no_request_goes_before_one_of_its_shape_with_an_earlier_deadline(waiting, max_rows):
+    queue = DeadlineQueue()
+    for entry in waiting:
+        queue.push(entry)
+    order = {shape: [] for shape in {entry.shape for entry in waiting}}
+    while len(queue):
+        for entry in queue.take(-1, max_rows).batch:
+            order[entry.shape].append(entry.deadline)
+    assert all(deadlines == sorted(deadlines) for deadlines in order.values())
+
+
+POISON = -1
+actions = st.tuples(
+    st.sampled_from(["wait", "cancel soon", "cancel later", "poison", "expired"]),
+    st.integers(1, 5),  # rows
+    st.integers(0, 2),  # rounds of the loop before it is sent
+)
+
+
+class EchoModel:
+    """Answers every nonce unchanged, and fails on poison."""
+
+    def __init__(self):
+        self.seen = []
+
+    def run(self, tensors):
+        (nonces,) = tensors
+        self.seen.append(nonces[:, 0].tolist())
+        if (nonces == POISON).any():
+            raise RuntimeError("poisoned")
+        return (nonces.copy(),)
+
+
+async def ask(batcher, kind, nonces):
+    deadline = batcher.clock() + (-1 if kind == "expired" else 100)
+    values = np.array([[POISON if kind == "poison" else nonce] for nonce in nonces], np.int64)
+    reply = batcher.submit((values,), len(nonces), deadline)
+    if kind == "cancel soon":
+        reply.cancel()
+    elif kind == "cancel later":
+        await asyncio.sleep(0)
+        reply.cancel()
+    return (await reply)[0][:, 0].tolist()
+
+
+async def converse(sent, runner, model):
+    rules = BatchRules(objective_seconds=100, cap=8)
+    batcher = Batcher(model.run, rules, RefittedCurve(Line(1e-4, 1e-5), 8), runner, Telemetry(0.1))
+    tasks, nonce = [], 0
+    for kind, rows, rounds in sent:
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+        nonces = list(range(nonce, nonce + rows))
+        nonce += rows
+        tasks.append((kind, nonces, asyncio.ensure_future(ask(batcher, kind, nonces))))
+    await asyncio.wait([task for _, _, task in tasks], timeout=30)
+    runner.close()
+    return tasks
+
+
+def check(tasks, model):
+    for kind, nonces, task in tasks:
+        assert task.done()
+        if task.cancelled():
+            assert kind.startswith("cancel")
+        elif task.exception() is not None:
+            wanted = {"poison": ModelFailedError, "expired": DeadlineError}[kind]
+            assert isinstance(task.exception(), wanted)
+        else:
+            assert task.result() == nonces
+            assert kind in {"wait", "cancel later"}
+    computed = {nonce for batch in model.seen for nonce in batch}
+    for kind, nonces, _ in tasks:
+        if kind in {"expired", "cancel soon"}:
+            assert not computed & set(nonces)
+    assert all(len(batch) <= 8 for batch in model.seen)
+
+
+@given(st.lists(actions, min_size=1, max_size=25))
+@settings(max_examples=200, deadline=None)
+def test_everyone_gets_their_own_answer_on_the_loop(sent):
+    model = EchoModel()
+
+    async def run():
+        return await converse(sent, LoopRunner(), model)
+
+    check(asyncio.run(run()), model)
+
+
+@given(st.lists(actions, min_size=1, max_size=25))
+@settings(max_examples=60, deadline=None)
+def test_everyone_gets_their_own_answer_from_the_thread(sent):
+    model = EchoModel()
+
+    async def run():
+        return await converse(sent, ThreadRunner(asyncio.get_running_loop()), model)
+
+    check(asyncio.run(run()), model)
