@@ -13,7 +13,7 @@ from binaries import KUBERNETES_VERSION, NAMES, ControlPlaneError, go_platform, 
 from go_modules import ETCD, KUBERNETES, Source, prepare
 
 _OLDEST_GO = (1, 26)
-_CPU_MINUTES = 10
+_CPU_MINUTES = 12
 _HEARTBEAT_SECONDS = 15
 
 
