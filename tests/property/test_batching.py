@@ -137,21 +137,13 @@ def check(tasks, model):
 
 @given(st.lists(actions, min_size=1, max_size=25))
 @settings(max_examples=200, deadline=None)
-def test_everyone_gets_their_own_answer_on_the_loop(sent):
+async def test_everyone_gets_their_own_answer_on_the_loop(sent):
     model = EchoModel()
-
-    async def run():
-        return await converse(sent, LoopRunner(), model)
-
-    check(asyncio.run(run()), model)
+    check(await converse(sent, LoopRunner(), model), model)
 
 
 @given(st.lists(actions, min_size=1, max_size=25))
 @settings(max_examples=60, deadline=None)
-def test_everyone_gets_their_own_answer_from_the_thread(sent):
+async def test_everyone_gets_their_own_answer_from_the_thread(sent):
     model = EchoModel()
-
-    async def run():
-        return await converse(sent, ThreadRunner(asyncio.get_running_loop()), model)
-
-    check(asyncio.run(run()), model)
+    check(await converse(sent, ThreadRunner(asyncio.get_running_loop()), model), model)

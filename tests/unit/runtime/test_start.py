@@ -11,9 +11,7 @@ from slipstream_testing.replicas import arguments
 
 
 def refused(artifact, **options):
-    result = subprocess.run(
-        [*arguments(artifact, **options), *more], check=False, capture_output=True, text=True, timeout=60
-    )
+    result = subprocess.run(arguments(artifact, **options), check=False, capture_output=True, text=True, timeout=60)
     assert result.returncode == 2
     assert result.stdout == ""
     (line,) = result.stderr.splitlines()
