@@ -23,6 +23,11 @@ def fewest_items(max_drop: float, confidence: float) -> int:
     return math.ceil(-math.log(1.0 - confidence) / max_drop)
 
 
+def least_bound(items: int, confidence: float) -> float:
+    """Return the smallest bound that `items` can support, however well they look."""
+    return -math.log(1.0 - confidence) / items
+
+
 def relative_drop(baseline: Scores, candidate: Scores, higher_is_better: bool) -> float:
     """Return the loss of the candidate's mean as a share of the baseline's; negative when it gained."""
     change = float(candidate.mean() / baseline.mean()) - 1.0
@@ -39,7 +44,7 @@ def drop_bound(
         bound = tango_upper(lost, gained, len(baseline), confidence) / float(baseline.mean())
     else:
         bound = bootstrap_upper(baseline, candidate, higher_is_better, confidence, seed)
-    return max(bound, -math.log(1.0 - confidence) / len(baseline))
+    return max(bound, least_bound(len(baseline), confidence))
 
 
 def tango_upper(lost: int, gained: int, items: int, confidence: float) -> float:

@@ -129,8 +129,13 @@ def _undecidable(baseline: Scores, candidate: Scores) -> str | None:
 
 
 def _items_needed(items: int, drop: float, bound: float, max_drop: float, confidence: float) -> int | None:
-    """Estimate the items that would decide, as the bound's distance shrinks with the root of their number."""
+    """Estimate the items that would decide; the bound's distance from the loss shrinks with the root of their number.
+
+    The least bound that so many items can show shrinks faster, with their number itself.
+    """
     if drop >= max_drop:
         return None
-    estimate = math.ceil(items * ((bound - drop) / (max_drop - drop)) ** 2)
-    return max(estimate, bounds.fewest_items(max_drop, confidence), items + 1)
+    fewest = bounds.fewest_items(max_drop, confidence)
+    if bound <= bounds.least_bound(items, confidence):
+        return fewest
+    return max(math.ceil(items * ((bound - drop) / (max_drop - drop)) ** 2), fewest, items + 1)
