@@ -1,7 +1,6 @@
 """ndcg@10 over held-out films, as the gate will compute it: films of the history do not compete."""
 
 import numpy as np
-
 from data import Matrix
 
 CUTOFF = 10

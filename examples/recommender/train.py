@@ -9,17 +9,17 @@ ignore) and unlabelled.npz (parts of the histories, no labels). Does nothing whe
 import argparse
 import hashlib
 import json
+import logging
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-import torch
-
 import data
 import metric
+import numpy as np
+import torch
 from network import Recommender, loss
 
 MODEL_FILE = "recommender.onnx"
@@ -89,6 +89,7 @@ def train(split: data.Split, settings: Settings) -> Recommender:
 
 def export(model: Recommender, history: data.Matrix, path: Path) -> None:
     """Write `model` as one ONNX file with a dynamic batch axis."""
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of packages that nothing here needs
     program = torch.onnx.export(
         model,
         (torch.from_numpy(history[:2]),),
@@ -99,6 +100,8 @@ def export(model: Recommender, history: data.Matrix, path: Path) -> None:
         dynamic_shapes={"history": {0: torch.export.Dim("batch")}},
         verbose=False,
     )
+    if program is None:
+        raise RuntimeError("torch gave no ONNX program")
     program.save(path, external_data=False)
 
 
@@ -140,10 +143,10 @@ def _epochs(model: Recommender, history: torch.Tensor, settings: Settings) -> It
     model.train()
     for _ in range(settings.epochs):
         total = 0.0
-        for users in torch.randperm(len(history)).split(settings.batch):
+        for users in torch.split(torch.randperm(len(history)), settings.batch):
             value = loss(model(history[users]), history[users])
             optimiser.zero_grad()
-            value.backward()
+            torch.autograd.backward(value)
             optimiser.step()
             falling.step()
             total += float(value.detach()) * len(users)

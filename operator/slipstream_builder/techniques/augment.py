@@ -37,13 +37,14 @@ def batches(rows: Rows, size: int, generator: np.random.Generator) -> Iterator[d
 
 def is_sparse(array: Array) -> bool:
     """Say whether most entries of a float array are exactly 0."""
-    return bool(np.issubdtype(array.dtype, np.floating)) and np.count_nonzero(array) < array.size / 2
+    return bool(np.issubdtype(array.dtype, np.floating) and np.count_nonzero(array) < array.size / 2)
 
 
 def dropped(rows: Array, rates: Array, generator: np.random.Generator) -> Array:
     """Return `rows` [items, ...] with entries set to 0 at each row's rate (0 to 1)."""
     keep: Array = generator.random(rows.shape, dtype=np.float32) >= _column(rates, rows.ndim)
-    return rows * keep.astype(rows.dtype)
+    left: Array = rows * keep.astype(rows.dtype)
+    return left
 
 
 def mixed(rows: Array, partners: Array, shares: Array) -> Array:

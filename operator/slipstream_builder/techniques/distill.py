@@ -55,8 +55,8 @@ def weight_uses(network: Interpreter, inputs: Sequence[Tensor]) -> int:
 
     def observe(layer: nn.Module, _: object, output: Tensor) -> None:
         nonlocal total
-        channels = layer.weight.shape[0]
-        total += output.numel() // channels * layer.weight.numel()
+        weight = layer.get_parameter("weight")
+        total += output.numel() // weight.shape[0] * weight.numel()
 
     kinds = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
     hooks = [layer.register_forward_hook(observe) for layer in network.modules() if isinstance(layer, kinds)]
@@ -91,7 +91,7 @@ def distil(
         batch = next(source)
         loss = _loss(student(*(torch.from_numpy(batch[name]) for name in student.input_names)), teacher(batch), task)
         optimiser.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(student.parameters(), LONGEST_GRADIENT)
         optimiser.step()
         yield float(loss.detach())

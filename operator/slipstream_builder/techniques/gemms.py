@@ -18,7 +18,8 @@ def with_gemms(model: onnx.ModelProto) -> onnx.ModelProto:
     constants = graphs.constants(graph)
     flat = _two_axis_tensors(model)
     biases = fused_biases(graph, constants)
-    nodes, absorbed = [], set()
+    nodes: list[onnx.NodeProto] = []
+    absorbed: set[str] = set()
     for node in graph.node:
         if node.op_type == "MatMul" and node.input[0] in flat and node.input[1] in constants:
             add = biases.get(node.output[0])

@@ -90,7 +90,9 @@ class Interpreter(nn.Module):
             return self._layer_step(layer, node if add is None else add)
         operator = OPERATORS.get(node.op_type) or POOLING.get(node.op_type)
         if operator is None or node.domain not in graphs.STANDARD_DOMAINS:
-            raise TechniqueError(f"operator {node.op_type} ({node.name}) cannot be trained: it has no torch counterpart")
+            raise TechniqueError(
+                f"operator {node.op_type} ({node.name}) cannot be trained: it has no torch counterpart"
+            )
         return Step(node.op_type, _bound(operator, node), tuple(node.input), tuple(node.output))
 
     def _with_bias(self, node: onnx.NodeProto, add: onnx.NodeProto) -> Layer:
@@ -131,9 +133,8 @@ def fused_biases(graph: onnx.GraphProto, constants: Mapping[str, Array]) -> dict
     found: dict[str, onnx.NodeProto] = {}
     for add in (node for node in graph.node if node.op_type == "Add"):
         for product, bias in (tuple(add.input), tuple(reversed(add.input))):
-            if product in products and _rank(constants, bias) == 1 and used[bias] == 1:
-                if constants[bias].shape[0] == constants[products[product].input[1]].shape[1]:
-                    found[product] = add
+            if product in products and used[bias] == 1 and _fits(constants, bias, products[product].input[1]):
+                found[product] = add
     return found
 
 
@@ -155,6 +156,10 @@ def _regroup_depthwise(graph: onnx.GraphProto, weights: Mapping[str, Array]) -> 
         for attribute in node.attribute:
             if attribute.name == "group" and attribute.i == held[node.input[1]].shape[0]:
                 attribute.i = weights[node.input[1]].shape[0]
+
+
+def _fits(constants: Mapping[str, Array], bias: str, weight: str) -> bool:
+    return _rank(constants, bias) == 1 and constants[bias].shape[0] == constants[weight].shape[1]
 
 
 def _rank(constants: Mapping[str, Array], name: str) -> int:

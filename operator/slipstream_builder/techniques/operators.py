@@ -114,7 +114,7 @@ def _split(inputs: Sequence[Tensor | None], attributes: Attributes) -> tuple[Ten
     sizes = _integers(inputs, 1)
     if not sizes:
         sizes = [tensor.shape[axis] // attributes["num_outputs"]] * attributes["num_outputs"]
-    return tensor.split(sizes, axis)
+    return torch.split_with_sizes(tensor, sizes, axis)
 
 
 def _gather(inputs: Sequence[Tensor | None], attributes: Attributes) -> Tensor:
@@ -143,12 +143,13 @@ def _filled(inputs: Sequence[Tensor | None], attributes: Attributes) -> Tensor:
 
 def _normalised(inputs: Sequence[Tensor | None], attributes: Attributes) -> Tensor:
     tensor, order, axis = _given(inputs, 0), attributes.get("p", 2), attributes.get("axis", -1)
-    return tensor / tensor.norm(order, axis, keepdim=True)
+    unit: Tensor = tensor / torch.linalg.vector_norm(tensor, order, axis, keepdim=True)
+    return unit
 
 
 def _expand(inputs: Sequence[Tensor | None], attributes: Attributes) -> Tensor:
     tensor = _given(inputs, 0)
-    return tensor.expand(torch.broadcast_shapes(tensor.shape, tuple(_integers(inputs, 1))))
+    return tensor.expand(np.broadcast_shapes(tuple(tensor.shape), tuple(_integers(inputs, 1))))
 
 
 def _where(inputs: Sequence[Tensor | None], attributes: Attributes) -> Tensor:
@@ -202,7 +203,7 @@ OPERATORS: dict[str, Operator] = {
     "Pow": _binary(torch.pow),
     "Reciprocal": _unary(torch.reciprocal),
     "ReduceL1": _reduced(lambda tensor, axes, keep: tensor.abs().sum(axes, keep)),
-    "ReduceL2": _reduced(lambda tensor, axes, keep: tensor.norm(2, axes, keep)),
+    "ReduceL2": _reduced(lambda tensor, axes, keep: torch.linalg.vector_norm(tensor, 2, axes, keep)),
     "ReduceMax": _reduced(lambda tensor, axes, keep: tensor.amax(axes, keep)),
     "ReduceMean": _reduced(lambda tensor, axes, keep: tensor.mean(axes, keep)),
     "ReduceMin": _reduced(lambda tensor, axes, keep: tensor.amin(axes, keep)),
