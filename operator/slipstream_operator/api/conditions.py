@@ -11,6 +11,9 @@ AVAILABLE = "Available"
 OBJECTIVE_MET = "ObjectiveMet"
 METRICS_AVAILABLE = "MetricsAvailable"
 
+APPLY_FAILED = "ApplyFailed"
+"""Reason of Ready: the API server refused a part of what should be."""
+
 ALL_TYPES = (READY, ARTIFACT_BUILT, ACCURACY_GATE_PASSED, AVAILABLE, OBJECTIVE_MET, METRICS_AVAILABLE)
 
 Status = Literal["True", "False", "Unknown"]

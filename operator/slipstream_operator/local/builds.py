@@ -8,13 +8,16 @@ from slipstream_contract import codec, names
 from slipstream_contract.errors import ContractError
 from slipstream_contract.progress import Progress
 from slipstream_contract.recipe import Recipe
-from slipstream_contract.summary import BuildSummary
+from slipstream_contract.summary import EXIT_CODES, BuildSummary, Reason
 from slipstream_operator.local import processes
 from slipstream_operator.local.folder import StateFolder
 from slipstream_operator.local.processes import Child
 from slipstream_operator.reconcile.observation import Build
 
 STOP_SECONDS = 20.0
+
+_REASONS: dict[int, Reason] = {EXIT_CODES[reason]: reason for reason in ("OutOfDisk", "OutOfTime")}
+"""What an exit code alone tells, when the disk was too full for a summary."""
 
 
 class Builds:
@@ -92,8 +95,10 @@ class Builds:
         with contextlib.suppress(OSError, ContractError):
             summary = BuildSummary.from_json(self._summary_file.read_text())
             return Build("Succeeded" if summary.succeeded else "Failed", summary.message, summary)
-        line = child.last_line()
-        return Build("Failed", f"the builder ended with status {code} ({line or 'no output'}); see {self._log}")
+        line = child.last_line() or "no output"
+        message = f"the builder ended with status {code} ({line}); see {self._log}"
+        reason = _REASONS.get(code, "Internal")
+        return Build("Failed", message, BuildSummary(reason, message, self._recipe))
 
     def _from_store(self, recipe_digest: str) -> dict[str, Build]:
         file = self._folder.store / names.RECIPES_FOLDER / f"{recipe_digest}.json"

@@ -64,7 +64,7 @@ def peak_factor(processors: int) -> float:
 
     The load generator and the system need a share of a processor themselves.
     """
-    return min(3.0, max(1.3, 0.65 * processors))
+    return min(3.0, max(1.15, 0.55 * processors))
 
 
 def ramp(peak: float, seconds: int) -> str:
