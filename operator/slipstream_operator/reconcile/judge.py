@@ -99,6 +99,8 @@ def metrics_available(observation: Observation, traffic: Traffic) -> Condition:
 def ready(observation: Observation, wanted_replicas: int, details: tuple[Condition, ...]) -> Condition:
     """Whether the current spec is fully in force: built, rolled out and answering."""
     by_type = {condition.type: condition for condition in details}
+    if observation.trouble:
+        return Condition(c.READY, "False", c.APPLY_FAILED, observation.trouble)
     for needed in (by_type[c.ARTIFACT_BUILT], by_type[c.AVAILABLE]):
         if needed.status != "True" and not (needed.type == c.AVAILABLE and wanted_replicas == 0):
             return Condition(c.READY, "False", needed.reason, needed.message)

@@ -41,7 +41,10 @@ class Served:
 
 @dataclass(frozen=True)
 class Observation:
-    """The state of one AgentDeployment at one moment; times in seconds of one clock."""
+    """The state of one AgentDeployment at one moment; times in seconds of one clock.
+
+    `trouble` says why the last apply could not bring about all that was wanted.
+    """
 
     spec: AgentSpec
     generation: int
@@ -52,3 +55,4 @@ class Observation:
     endpoint: str = ""
     selector: str = ""
     status: dict[str, Any] = field(default_factory=dict)
+    trouble: str = ""

@@ -1,0 +1,107 @@
+"""The runtime Deployment: replicas that come up before others go down, and drain before they end."""
+
+import dataclasses
+
+from slipstream_contract import codec, names
+from slipstream_contract.summary import BuildSummary
+from slipstream_operator.api.spec import AgentSpec
+from slipstream_operator.cluster.children import pods
+from slipstream_operator.cluster.children.metadata import (
+    ANNOTATION_REPLICAS,
+    ANNOTATION_REVISION,
+    RUNTIME,
+    Document,
+    Owner,
+    child,
+    labels,
+    selector,
+)
+from slipstream_operator.cluster.settings import OperatorSettings
+from slipstream_operator.reconcile.desired import serving_options
+
+SLEEP_SECONDS = 5
+"""A pod on its way out still gets requests for as long as its removal takes to reach every proxy."""
+
+ANY_ADDRESS = "0.0.0.0"  # noqa: S104 (a pod's address is its own, and a network policy guards it)
+PROGRESS_SECONDS = 600
+START_FAILURES = 150
+WORK_SIZE = "256Mi"
+
+
+def deployment(
+    owner: Owner, spec: AgentSpec, summary: BuildSummary, replicas: int, settings: OperatorSettings
+) -> Document:
+    """Return the Deployment that serves the artifact of `summary`, which it carries for a restarted operator."""
+    document = child("apps/v1/Deployment", owner.name, owner, RUNTIME)
+    document["metadata"]["annotations"] = {
+        names.ANNOTATION_ARTIFACT: summary.to_json(),
+        ANNOTATION_REPLICAS: str(replicas),
+    }
+    document["spec"] = {
+        "replicas": replicas,
+        "revisionHistoryLimit": 3,
+        "progressDeadlineSeconds": PROGRESS_SECONDS,
+        "selector": {"matchLabels": selector(owner, RUNTIME)},
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}},
+        "template": _template(owner, spec, summary, settings),
+    }
+    return document
+
+
+def template_revision(owner: Owner, spec: AgentSpec, summary: BuildSummary, settings: OperatorSettings) -> str:
+    """Return the revision that the pods of this spec and artifact carry."""
+    return codec.digest(_pod(owner, spec, summary, settings))[:10]
+
+
+def _template(owner: Owner, spec: AgentSpec, summary: BuildSummary, settings: OperatorSettings) -> Document:
+    revision = template_revision(owner, spec, summary, settings)
+    metadata = {"labels": labels(owner, RUNTIME), "annotations": {ANNOTATION_REVISION: revision}}
+    return {"metadata": metadata, "spec": _pod(owner, spec, summary, settings)}
+
+
+def _pod(owner: Owner, spec: AgentSpec, summary: BuildSummary, settings: OperatorSettings) -> Document:
+    options = dataclasses.replace(serving_options(spec, summary, names.ARTIFACTS_PATH), host=ANY_ADDRESS)
+    container = {
+        "name": RUNTIME,
+        "image": settings.runtime_image,
+        "command": ["python", "-m", "slipstream_runtime"],
+        "args": options.to_arguments(),
+        "ports": [
+            {"name": "http", "containerPort": names.HTTP_PORT, "protocol": "TCP"},
+            {"name": "metrics", "containerPort": names.METRICS_PORT, "protocol": "TCP"},
+        ],
+        **_probes(),
+        "lifecycle": {"preStop": {"sleep": {"seconds": SLEEP_SECONDS}}},
+        "securityContext": pods.container_security(),
+        "resources": pods.resources(spec.serving.cpu, spec.serving.memory),
+        "volumeMounts": [pods.artifacts_mount(read_only=True), pods.work_mount()],
+    }
+    volumes = [pods.artifacts_volume(owner, read_only=True), pods.work_volume(WORK_SIZE)]
+    return {
+        **pods.pod_spec(owner, RUNTIME, container, volumes),
+        "terminationGracePeriodSeconds": SLEEP_SECONDS + options.drain_seconds + 5,
+        "topologySpreadConstraints": [_spread(owner)],
+    }
+
+
+def _probes() -> Document:
+    ready, alive = _probe("/readyz"), _probe("/livez")
+    return {
+        "startupProbe": {**ready, "periodSeconds": 2, "failureThreshold": START_FAILURES, "timeoutSeconds": 2},
+        "readinessProbe": {**ready, "periodSeconds": 2, "failureThreshold": 2, "timeoutSeconds": 2},
+        "livenessProbe": {**alive, "periodSeconds": 10, "failureThreshold": 6, "timeoutSeconds": 5},
+    }
+
+
+def _probe(path: str) -> Document:
+    return {"httpGet": {"path": path, "port": "metrics"}}
+
+
+def _spread(owner: Owner) -> Document:
+    """Ask for replicas on different nodes where the volume allows it."""
+    return {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": selector(owner, RUNTIME)},
+    }

@@ -1,0 +1,76 @@
+"""Whether this process still works: the ages of what must recur, as numbers and as a verdict for the liveness probe."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from aiohttp import web
+
+RESYNC_LIMIT_SECONDS = 300.0
+QUEUE_LIMIT_SECONDS = 300.0
+LAG_LIMIT_SECONDS = 10.0
+LAG_PERIOD_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Health:
+    """The ages, in seconds; a standby has neither resync nor queue, so that both are 0 there."""
+
+    leading: bool
+    resync_age_seconds: float
+    queue_age_seconds: float
+    watch_age_seconds: float
+    watch_restarts: int
+    loop_lag_seconds: float
+
+    def problems(self) -> tuple[str, ...]:
+        """Return what is wrong; a quiet watch is not, because nothing may have happened."""
+        checks = (
+            (self.resync_age_seconds, RESYNC_LIMIT_SECONDS, "no resync was tried"),
+            (self.queue_age_seconds, QUEUE_LIMIT_SECONDS, "a key has waited for its turn"),
+            (self.loop_lag_seconds, LAG_LIMIT_SECONDS, "the event loop was blocked"),
+        )
+        return tuple(f"{words} for {age:.0f} s" for age, limit, words in checks if age > limit)
+
+
+class LoopLag:
+    """Measures by how much the event loop is late."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    async def measure(self) -> None:
+        """Measure until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + LAG_PERIOD_SECONDS
+            await asyncio.sleep(LAG_PERIOD_SECONDS)
+            self.seconds = max(0.0, loop.time() - due)
+
+
+class HealthServer:
+    """Answers `/healthz` with the health as JSON: 200, or 503 when something is wrong."""
+
+    def __init__(self, read: Callable[[], Health]) -> None:
+        self._read = read
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, port: int) -> None:
+        """Listen on `port`; 0 switches the server off."""
+        if not port:
+            return
+        app = web.Application()
+        app.router.add_get("/healthz", self._answer)
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, None, port).start()
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _answer(self, _: web.Request) -> web.Response:
+        health = self._read()
+        problems = health.problems()
+        return web.json_response({**asdict(health), "problems": problems}, status=503 if problems else 200)

@@ -1,0 +1,127 @@
+"""The work queue: one turn at a time per key, bursts become one turn, failures back off, delays bring a key again."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+
+from slipstream_operator.cluster.pacing import Pace
+
+Key = tuple[str, str]
+"""Namespace and name."""
+
+Handle = Callable[[Key], Awaitable[float | None]]
+"""Does a key's turn; returns after how many seconds it wants another, or None when the key is no more."""
+
+_log = logging.getLogger(__name__)
+
+CONCURRENCY = 16
+STOP_SECONDS = 10.0
+
+
+@dataclass
+class _Entry:
+    """What is known of one key; `due_at` is when `timer` begins its next turn."""
+
+    pace: Pace
+    due_at: float = float("inf")
+    timer: asyncio.TimerHandle | None = None
+    task: asyncio.Task[None] | None = None
+    changed: bool = False
+
+
+class WorkQueue:
+    """Gives keys their turns, on the running event loop."""
+
+    def __init__(
+        self, handle: Handle, concurrency: int = CONCURRENCY, chance: Callable[[], float] = random.random
+    ) -> None:
+        self._handle = handle
+        self._slots = asyncio.Semaphore(concurrency)
+        self._chance = chance
+        self._entries: dict[Key, _Entry] = {}
+        self._stopped = False
+
+    @property
+    def keys(self) -> frozenset[Key]:
+        """The keys that are known."""
+        return frozenset(self._entries)
+
+    def add(self, key: Key) -> None:
+        """Ask for a turn of `key` soon, because something changed."""
+        if self._stopped:
+            return
+        entry = self._entries.setdefault(key, _Entry(Pace()))
+        if entry.task is not None:
+            entry.changed = True
+        else:
+            self._schedule(key, entry, entry.pace.on_change())
+
+    def add_all(self, keys: Iterable[Key]) -> None:
+        """Ask for a turn of each key."""
+        for key in keys:
+            self.add(key)
+
+    def overdue_seconds(self) -> float:
+        """Return for how long the most overdue key has waited for its turn to begin or end."""
+        now = asyncio.get_running_loop().time()
+        return max((now - entry.due_at for entry in self._entries.values()), default=0.0)
+
+    async def stop(self) -> None:
+        """Begin no further turns, and let those that run end, up to 10 s."""
+        self._stopped = True
+        tasks = [entry.task for entry in self._entries.values() if entry.task is not None]
+        for entry in self._entries.values():
+            if entry.timer is not None:
+                entry.timer.cancel()
+        if tasks:
+            _, running = await asyncio.wait(tasks, timeout=STOP_SECONDS)
+            for task in running:
+                task.cancel()
+
+    def _schedule(self, key: Key, entry: _Entry, at: float) -> None:
+        """Begin the next turn at the time `at`, unless it begins earlier anyway."""
+        if entry.timer is not None:
+            if entry.due_at <= at:
+                return
+            entry.timer.cancel()
+        loop = asyncio.get_running_loop()
+        entry.due_at = max(at, loop.time())
+        entry.timer = loop.call_at(entry.due_at, self._begin, key, entry)
+
+    def _begin(self, key: Key, entry: _Entry) -> None:
+        entry.timer = None
+        entry.changed = False
+        entry.task = asyncio.get_running_loop().create_task(self._turn(key, entry), name="/".join(key))
+
+    async def _turn(self, key: Key, entry: _Entry) -> None:
+        delay: float | None = None
+        failed = False
+        try:
+            async with self._slots:
+                delay = await self._handle(key)
+        except Exception as error:  # noqa: BLE001 (a queue that dies of one key's error would fail all others)
+            failed = True
+            _log.warning("%s/%s: %s", *key, error, exc_info=not _is_expected(error))
+        self._end(key, entry, delay, failed)
+
+    def _end(self, key: Key, entry: _Entry, delay: float | None, failed: bool) -> None:
+        now = asyncio.get_running_loop().time()
+        entry.task, entry.due_at = None, float("inf")
+        entry.pace = entry.pace.failed(now) if failed else entry.pace.succeeded(now)
+        if self._stopped:
+            return
+        if failed:
+            self._schedule(key, entry, entry.pace.on_failure(self._chance()))
+        elif delay is not None:
+            self._schedule(key, entry, now + delay)
+        if entry.changed:
+            self._schedule(key, entry, entry.pace.on_change())
+        elif entry.timer is None:
+            del self._entries[key]
+
+
+def _is_expected(error: Exception) -> bool:
+    """Return whether the message says it all, so that a traceback would only hide it."""
+    return hasattr(error, "exit_code")
