@@ -4,6 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Self
 
@@ -15,6 +18,7 @@ ACCOUNT = "slipstream-operator"
 _HACK = Path(__file__).parents[3] / "hack"
 _TETHER = Path(__file__).with_name("tether.py")
 _STOP_SECONDS = 40
+_NUMBERS = count(1)
 
 
 class OperatorProcess:
@@ -87,3 +91,15 @@ class OperatorProcess:
     def words(self) -> str:
         """Return what the operator wrote."""
         return self.log.read_text(errors="replace")
+
+
+@contextmanager
+def operated_namespace(control_plane: ControlPlane, *flags: str) -> Iterator[tuple[str, OperatorProcess]]:
+    """Run an operator over a new namespace until the block ends; give the namespace's name and the operator."""
+    namespace = f"operated-{next(_NUMBERS)}"
+    control_plane.kubectl("create", "namespace", namespace)
+    try:
+        with OperatorProcess(control_plane, namespace, *flags) as operator:
+            yield namespace, operator
+    finally:
+        control_plane.kubectl("delete", "namespace", namespace, "--wait=false")
