@@ -15,8 +15,8 @@ from slipstream_builder.techniques.channels import Channels, prunable_roots
 from slipstream_builder.techniques.configs import PruneChannels
 from slipstream_builder.techniques.context import TechniqueContext
 from slipstream_builder.techniques.distill import Course, Teacher, computing, course_for, distil
-from slipstream_builder.techniques.flatten import with_flexible_reshapes
 from slipstream_builder.techniques.interpreter import Interpreter, written_back
+from slipstream_builder.techniques.prunable import with_prunable_form
 from slipstream_builder.techniques.schedule import sparsity
 
 PRUNING_SHARE = 0.4
@@ -37,11 +37,11 @@ def prune_channels(technique: PruneChannels, model: onnx.ModelProto, context: Te
     """
     if not 0.0 < technique.fraction < 1.0:
         raise TechniqueError(f"the fraction to prune lies between 0 and 1, not at {technique.fraction}")
-    flexible = with_flexible_reshapes(model)
+    prunable = with_prunable_form(model)
     with computing(context.threads):
         torch.manual_seed(context.seed)
-        student = _trained(technique, flexible, context)
-    pruned = written_back(flexible, student.weights())
+        student = _trained(technique, prunable, context)
+    pruned = written_back(prunable, student.weights())
     _check(pruned, student, context)
     context.report(1.0, f"pruned {technique.fraction:.0%} of the channels")
     return pruned
@@ -50,7 +50,10 @@ def prune_channels(technique: PruneChannels, model: onnx.ModelProto, context: Te
 def _trained(technique: PruneChannels, model: onnx.ModelProto, context: TechniqueContext) -> Interpreter:
     student = Interpreter(model)
     examples = _examples(student, context.unlabelled)
-    roots = prunable_roots(partial(Interpreter, model), examples)
+    try:
+        roots = prunable_roots(partial(Interpreter, model), examples)
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise TechniqueError(f"the graph does not run in torch: {error}") from error
     if not roots:
         raise TechniqueError("no layer has channels that can be pruned")
     course = course_for(student, context.unlabelled)

@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from slipstream_builder.techniques.context import TechniqueContext
@@ -15,8 +16,6 @@ Arrays = dict[str, np.ndarray]
 
 @pytest.fixture(autouse=True)
 def _torch_threads_unchanged():
-    import torch
-
     before = torch.get_num_threads()
     yield
     assert torch.get_num_threads() == before

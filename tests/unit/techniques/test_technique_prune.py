@@ -108,6 +108,48 @@ def test_the_model_given_is_left_alone(make_mlp, make_context, floats):
     assert model.SerializeToString() == before
 
 
+def test_layers_that_share_equal_vectors_are_pruned_apart(make_model, make_context, floats):
+    weights = {"w1": floats(32, 64), "b": np.zeros(64, np.float32), "w2": floats(64, 64), "w3": floats(64, 8)}
+    nodes = [
+        ("MatMul", "x w1", "m1", {}),
+        ("Add", "m1 b", "h1", {}),
+        ("Relu", "h1", "r1", {}),
+        ("MatMul", "r1 w2", "m2", {}),
+        ("Add", "m2 b", "h2", {}),
+        ("Relu", "h2", "r2", {}),
+        ("MatMul", "r2 w3", "y", {}),
+    ]
+    model = make_model(nodes, weights, x=[32], y=[8])
+
+    found = shapes(apply(PruneChannels(0.5), model, make_context(model, floats(60, 32))))
+
+    assert found["w2"] == (32, 32)
+    assert found["b"] == (32,)
+
+
+def test_a_reshape_that_takes_zeros_literally_is_still_a_flattening(make_model, make_context, floats):
+    weights = {"w1": floats(32, 2, 3, 3), "shape": np.array([-1, 128], dtype=np.int64), "w2": floats(128, 4)}
+    nodes = [
+        ("Conv", "x w1", "c", {}),
+        ("Reshape", "c shape", "flat", {"allowzero": 1}),
+        ("Gemm", "flat w2", "y", {}),
+    ]
+    model = make_model(nodes, weights, x=[2, 4, 4], y=[4])
+
+    found = shapes(apply(PruneChannels(0.5), model, make_context(model, floats(60, 2, 4, 4))))
+
+    assert found == {"w1": (16, 2, 3, 3), "w2": (64, 4)}
+
+
+def test_a_graph_that_torch_cannot_run_is_refused_in_words(make_model, make_context, floats):
+    weights = {"w1": floats(32, 64), "w2": floats(64, 8), "zero": np.array([0, 64], dtype=np.int64)}
+    nodes = [("MatMul", "x w1", "m", {}), ("Reshape", "m zero", "r", {"allowzero": 1}), ("MatMul", "r w2", "y", {})]
+    model = make_model(nodes, weights, x=[32], y=[8])
+
+    with pytest.raises(TechniqueError, match="does not run in torch"):
+        apply(PruneChannels(0.5), model, make_context(model, floats(60, 32)))
+
+
 def test_a_model_without_hidden_channels_cannot_be_pruned(make_model, make_context, floats):
     model = make_model([("MatMul", "x w", "y", {})], {"w": floats(64, 64)}, x=[64], y=[64])
 
