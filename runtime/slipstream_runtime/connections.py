@@ -1,6 +1,7 @@
 """Listening sockets, and HTTP connections on top of uvicorn's protocol: cancelling and draining them."""
 
 import asyncio
+import logging
 import socket
 from contextlib import suppress
 from typing import Any
@@ -13,9 +14,15 @@ from slipstream_runtime.asgi import CLOSE, App
 from slipstream_runtime.errors import StartError
 from slipstream_runtime.infer_app import TASK_KEY
 
+logger = logging.getLogger(__name__)
+
 BACKLOG = 2048
 KEEP_ALIVE_SECONDS = 75
 POLL_SECONDS = 0.02
+PAUSE_SECONDS = 0.1
+
+ACCEPTS = 16
+"""Connections taken in one round: many, so that newcomers do not starve; bounded, so that sharers get theirs."""
 
 
 class Connection(HttpToolsProtocol):
@@ -37,9 +44,14 @@ class Connection(HttpToolsProtocol):
 
 
 class Listener:
-    """Accepts connections from one socket for one application."""
+    """Accepts connections from one socket for one application.
 
-    def __init__(self, app: App, sock: socket.socket) -> None:
+    It accepts by itself because libuv takes only one connection a round of the loop, so that under load newcomers
+    would starve behind those who are connected.
+    """
+
+    def __init__(self, app: App, sock: socket.socket, *, shared: bool = False) -> None:
+        """`shared` tells that other processes accept from the same socket."""
         self._config = Config(
             app,
             http=Connection,
@@ -53,18 +65,56 @@ class Listener:
         self._config.load()
         self._state = ServerState()
         self._socket = sock
-        self._server: asyncio.AbstractServer | None = None
+        self._shared = shared
+        self._loop = asyncio.get_running_loop()
+        self._arriving: set[asyncio.Task[object]] = set()
 
-    async def start(self) -> None:
+    def start(self) -> None:
         """Start accepting."""
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._connect, sock=self._socket, backlog=BACKLOG)
+        if not self._shared:
+            self._socket.listen(BACKLOG)
+        self._loop.add_reader(self._socket.fileno(), self._accept)
 
     def stop_accepting(self) -> None:
         """Close our end of the socket; others who share it go on. Every answer now ends its connection."""
-        if self._server is not None:
-            self._server.close()
+        self._loop.remove_reader(self._socket.fileno())
+        if not self._shared:  # what waits in the socket's own queue has no one else to go to
+            while self._accept():
+                pass
+        self._socket.close()
         self._state.default_headers = [CLOSE]
+
+    def _accept(self) -> bool:
+        """Accept a few connections; return whether there may be more."""
+        for _ in range(ACCEPTS):
+            try:
+                connection, _address = self._socket.accept()
+            except BlockingIOError:
+                return False
+            except ConnectionAbortedError:
+                continue
+            except OSError as error:
+                self._pause(error)
+                return False
+            connection.setblocking(False)
+            task: asyncio.Task[object] = self._loop.create_task(self._open(connection))
+            self._arriving.add(task)
+            task.add_done_callback(self._arriving.discard)
+        return True
+
+    async def _open(self, connection: socket.socket) -> None:
+        with suppress(OSError):  # it was reset while it waited
+            await self._loop.connect_accepted_socket(self._connect, connection)
+
+    def _pause(self, error: OSError) -> None:
+        """Stop for a moment when descriptors or memory ran out, rather than spin on a socket that stays readable."""
+        logger.warning("cannot accept connections for now: %s", error.strerror)
+        self._loop.remove_reader(self._socket.fileno())
+        self._loop.call_later(PAUSE_SECONDS, self._resume)
+
+    def _resume(self) -> None:
+        if self._socket.fileno() >= 0:
+            self._loop.add_reader(self._socket.fileno(), self._accept)
 
     async def drain(self, linger_seconds: float, limit_seconds: float) -> bool:
         """Finish what was accepted; return whether it was finished within the limit.
@@ -72,9 +122,9 @@ class Listener:
         A connection without a request under way may have one on the wire, so that it is closed only after it has
         been silent for `linger_seconds`: a client in regular use is told to close by its next answer instead.
         """
-        begun = asyncio.get_running_loop().time()
-        while self._state.connections or self._state.tasks:
-            elapsed = asyncio.get_running_loop().time() - begun
+        begun = self._loop.time()
+        while self._arriving or self._state.connections or self._state.tasks:
+            elapsed = self._loop.time() - begun
             if elapsed >= limit_seconds:
                 return False
             if elapsed >= linger_seconds:

@@ -76,8 +76,8 @@ async def serve(prepared: Prepared) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     replica = _assemble(prepared)
-    await replica.metrics.start()
-    await replica.infer.start()
+    replica.metrics.start()
+    replica.infer.start()
     replica.health.serving = True
     _announce(prepared)
     await stop.wait()
@@ -95,7 +95,7 @@ def _assemble(prepared: Prepared) -> Replica:
     app = InferApp(options.model, signature, plane, telemetry, build_api(options.model, signature, health))
     identity = Identity(options.model, prepared.loaded.digest, options.variant)
     exposition = Exposition(ReplicaCollector(telemetry, batcher, identity))
-    infer = Listener(app, prepared.infer_socket)
+    infer = Listener(app, prepared.infer_socket, shared=options.socket_fd >= 0)
     metrics = Listener(ProbeApp(health, exposition.text), prepared.metrics_socket)
     return Replica(health, runner, infer, metrics)
 
