@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from slipstream_builder import build, summarise, workspace
-from slipstream_builder.errors import BuilderError, RecipeError
+from slipstream_builder.errors import BuilderError, RecipeError, SourceError, ValidationError
 from slipstream_builder.files import disk_full_in_words, write_atomically
 from slipstream_builder.outcome import BuildReport
 from slipstream_builder.report.page import render
@@ -41,7 +41,7 @@ def build_command(recipe_file: Path, store: Path, work: Path | None, summary_fil
         except BuilderError as error:
             summary = summarise.failed(error.reason, str(error), digest)
             code = EXIT_CODES[error.reason]
-        except Exception as error:  # noqa: BLE001  # the last resort: whatever happened is told in a line, never in a traceback
+        except Exception as error:  # noqa: BLE001  # the last resort: a line, not a traceback
             summary = summarise.failed("Internal", f"unexpected {type(error).__name__}: {error}", digest)
             code = EXIT_CODES["Internal"]
     return _finish(summary, code, summary_file)
@@ -87,6 +87,10 @@ def _build(recipe: Recipe, store: Path, work: Path | None, stop: StopRequest) ->
         try:
             with workspace.draft(store) as folder, _temporary_files_in(work or folder):
                 return build.run(recipe, store, folder, reporter)
+        except (SourceError, ValidationError):
+            # The candidates so far are of inputs that must change first.
+            workspace.clear_cache(store, recipe.digest)
+            raise
         finally:
             if not existed:
                 # A store that this build made and left empty would be litter.
