@@ -17,7 +17,8 @@ rises with L, so bisection finds it.
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 _STATES = 256
 """States of the chain that are looked at one by one beyond the first batch; the rest count as late."""
@@ -81,6 +82,12 @@ def throughput(capacity: Capacity) -> float:
 
 def sustainable_rate(capacity: Capacity) -> float:
     """Return the requests per second that one replica holds within its objective; 0 when it holds none."""
+    return capacity.correction * _modelled_rate(replace(capacity, correction=1.0))
+
+
+@lru_cache(maxsize=1024)
+def _modelled_rate(capacity: Capacity) -> float:
+    """Return the rate before the correction; kept, as a decision asks several times and the next one again."""
     largest = _largest_batch(capacity)
     if largest == 0:
         return 0.0
@@ -133,11 +140,13 @@ class _Chain:
         logarithm = math.log(rate)
         logarithms = [n * logarithm + value for n, value in enumerate(self._logarithms)]
         top = max(logarithms)
-        total = late = weight = 0.0
+        total = late = weight = given = 0.0
         for found, value in enumerate(logarithms):
             weight = math.exp(value - top) if value - top > _NEGLIGIBLE else 0.0
             total += weight
-            late += weight and weight * self._late_given(found, rate)
+            if weight and given < 1:  # the more are found, the later: once surely late, always so
+                given = self._late_given(found, rate)
+            late += weight * given
         load = rate / self.full_rate
         beyond = weight * load / (1 - load)
         return (late + beyond) / (total + beyond)

@@ -135,10 +135,9 @@ def _judged(case: _Case) -> tuple[Decision, State]:
     stable = stabilise(case.now, current, target, history, policy.behavior)
     count = limit_rate(case.now, current, stable, case.state.events, policy.behavior)
     notes = (
-        veto,
+        veto or _trouble_note(case, needed),
         _bound_note(case, needed, wanted),
         _delay_note(case, target, stable, count),
-        _trouble_note(case, needed),
     )
     reason = "; ".join((f"{reasons.change(current, count)}: {needed.why}", *(note for note in notes if note)))
     state = dataclasses.replace(case.state, recommendations=history)
@@ -199,7 +198,7 @@ def _trouble_note(case: _Case, needed: Need) -> str | None:
     """Return what a person should know although it changes nothing: lateness that no replica would mend, starters."""
     seen = case.seen
     late_anyway = needed.violated and needed.attainable and needed.replicas <= case.current
-    if late_anyway and seen.starting == 0 and seen.warm >= case.current and case.state.violated_since != case.now:
+    if late_anyway and seen.starting == 0 and seen.warm >= case.current:
         latency, busy = reasons.time(seen.latency or 0.0), reasons.percent(seen.recent.utilization)
         return f"p{case.capacity.percentile:g} is {latency} although the replicas are only {busy} busy"
     if seen.starting and needed.replicas >= case.current:

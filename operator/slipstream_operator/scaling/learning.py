@@ -35,14 +35,18 @@ class Experience:
 
 
 def calibrated(capacity: Capacity, seen: Totals, state: State, tuning: Tuning) -> Capacity:
-    """Return the capacity with what was learned, and with the requests' present size and cache hits."""
+    """Return the capacity with what was learned, and with the requests' present size and cache hits.
+
+    What is measured is rounded: further digits are noise, and without them the model need not be solved anew.
+    """
     enough = seen.answered >= tuning.latency_requests
+    overhead = capacity.overhead_seconds if state.overhead_seconds is None else state.overhead_seconds
     return replace(
         capacity,
         correction=state.correction,
-        overhead_seconds=capacity.overhead_seconds if state.overhead_seconds is None else state.overhead_seconds,
-        rows_per_request=seen.rows_per_request if enough else capacity.rows_per_request,
-        cache_hit_ratio=min(HIT_RATIO_LIMIT, seen.cache_hit_ratio) if enough else capacity.cache_hit_ratio,
+        overhead_seconds=_rounded(overhead),
+        rows_per_request=_rounded(seen.rows_per_request) if enough else capacity.rows_per_request,
+        cache_hit_ratio=min(HIT_RATIO_LIMIT, _rounded(seen.cache_hit_ratio)) if enough else capacity.cache_hit_ratio,
     )
 
 
@@ -55,13 +59,14 @@ def learn(now: float, capacity: Capacity, seen: Experience, state: State, tuning
     if overhead is not None:
         known = capacity.overhead_seconds if state.overhead_seconds is None else state.overhead_seconds
         overhead = known + weight * (overhead - known)
-    goal = correction_shown(capacity, seen, tuning)
-    correction = state.correction if goal is None else state.correction + weight * (goal - state.correction)
+    shown = correction_shown(capacity, seen, tuning)
+    # Bounded before it is weighed too: one absurd measurement must not count for more than a bad one.
+    goal = state.correction if shown is None else min(GREATEST_CORRECTION, max(LEAST_CORRECTION, shown))
     return replace(
         state,
         learned_at=now,
         overhead_seconds=state.overhead_seconds if overhead is None else overhead,
-        correction=min(GREATEST_CORRECTION, max(LEAST_CORRECTION, correction)),
+        correction=state.correction + weight * (goal - state.correction),
     )
 
 
@@ -75,7 +80,7 @@ def correction_shown(capacity: Capacity, seen: Experience, tuning: Tuning) -> fl
     load = rate / (modelled * capacity.correction)
     if seen.latency_seconds is None or load < _TELLING_LOAD:
         return _slowdown(capacity, seen.totals, tuning)
-    expected = sustainable_rate(replace(model, objective_seconds=seen.latency_seconds))
+    expected = sustainable_rate(replace(model, objective_seconds=_rounded(seen.latency_seconds)))
     # Answers faster than any batch of the model: it errs, but by how much is only known once the rate is high.
     shown = rate / expected if expected > 0 else GREATEST_CORRECTION
     # Below saturation a quick answer proves the model right at most, never the replica better than it.
@@ -97,3 +102,8 @@ def _overhead(capacity: Capacity, seen: Totals, tuning: Tuning) -> float | None:
     if capacity.threads is None or seen.requests < tuning.latency_requests or not busy_enough:
         return None
     return max(0.0, seen.cpu_seconds - capacity.threads * seen.busy_seconds) / seen.requests
+
+
+def _rounded(value: float) -> float:
+    """Return the value to three significant digits."""
+    return float(f"{value:.3g}")

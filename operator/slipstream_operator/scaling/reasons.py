@@ -13,7 +13,7 @@ def number(value: float) -> str:
 
 def time(seconds: float) -> str:
     """Return a latency such as `50 ms` or `1.5 s`."""
-    return f"{seconds:.3g} s" if seconds >= 1 else f"{seconds * 1000:.3g} ms"
+    return f"{seconds:.3g} s" if seconds >= 1 else f"{number(seconds * 1000)} ms"
 
 
 def span(seconds: float) -> str:

@@ -3,8 +3,6 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from itertools import pairwise
 
 COUNTERS = (
     "requests",
@@ -57,33 +55,69 @@ class ReplicaSample:
 
 
 @dataclass(frozen=True)
+class Step:
+    """What happened to one replica between two scrapes, from the time `start` to `end` (seconds).
+
+    `changes` are those of the counters, in the order of `COUNTERS`; `latency_changes` those of the histogram over
+    `latency_edges`, both empty when the two scrapes cannot be compared.
+    """
+
+    start: float
+    end: float
+    changes: tuple[float, ...]
+    latency_edges: tuple[float, ...]
+    latency_changes: tuple[float, ...]
+
+    def share(self, start: float, end: float) -> float:
+        """Return the share of the step that lies between `start` and `end`; 0 if none."""
+        return max(0.0, (min(self.end, end) - max(self.start, start)) / (self.end - self.start))
+
+
+@dataclass(frozen=True)
 class Window:
-    """The samples of the last `span_seconds`, per replica in order of time. Immutable: `add` and `trim` return anew."""
+    """The samples of the last `span_seconds`, per replica in order of time, and the steps between them.
+
+    Immutable: `add`, `trim` and `only` return anew. A step is worked out once, when its second sample is added.
+    """
 
     span_seconds: float = 120.0
     series: Mapping[str, tuple[ReplicaSample, ...]] = field(default_factory=dict)
+    steps: Mapping[str, tuple[Step, ...]] = field(default_factory=dict)
 
     def add(self, samples: Iterable[ReplicaSample]) -> "Window":
         """Return the window with `samples` added; unusable ones and those not newer than their last are ignored."""
-        series = dict(self.series)
+        series, steps = dict(self.series), dict(self.steps)
         for sample in samples:
             earlier = series.get(sample.replica, ())
-            if sample.usable and (not earlier or sample.at > earlier[-1].at):
-                series[sample.replica] = (*earlier, sample)
-        return replace(self, series=series)
+            if not sample.usable or (earlier and sample.at <= earlier[-1].at):
+                continue
+            series[sample.replica] = (*earlier, sample)
+            step = _step(earlier[-1], sample) if earlier else None
+            if step is not None:
+                steps[sample.replica] = (*steps.get(sample.replica, ()), step)
+        return replace(self, series=series, steps=steps)
 
     def trim(self, now: float) -> "Window":
         """Return the window without samples older than its span, and without those from after `now`."""
-        kept = {
-            uid: tuple(sample for sample in samples if now - self.span_seconds <= sample.at <= now)
-            for uid, samples in self.series.items()
+        oldest = now - self.span_seconds
+        series = {uid: tuple(s for s in samples if oldest <= s.at <= now) for uid, samples in self.series.items()}
+        steps = {
+            uid: tuple(s for s in steps if oldest <= s.start and s.end <= now) for uid, steps in self.steps.items()
         }
-        return replace(self, series={uid: samples for uid, samples in kept.items() if samples})
+        return replace(
+            self,
+            series={uid: samples for uid, samples in series.items() if samples},
+            steps={uid: known for uid, known in steps.items() if known},
+        )
 
     def only(self, replicas: Iterable[str]) -> "Window":
         """Return the window of these replicas alone."""
         wanted = frozenset(replicas)
-        return replace(self, series={uid: samples for uid, samples in self.series.items() if uid in wanted})
+        return replace(
+            self,
+            series={uid: samples for uid, samples in self.series.items() if uid in wanted},
+            steps={uid: steps for uid, steps in self.steps.items() if uid in wanted},
+        )
 
     def newest(self, replica: str) -> ReplicaSample | None:
         """Return the last sample of one replica, or None."""
@@ -105,16 +139,18 @@ class Window:
         """The time over which changes are known, in seconds."""
         return self.end - self.start if self.end is not None and self.start is not None else 0.0
 
-    @cached_property
-    def steps(self) -> tuple[tuple[ReplicaSample, ReplicaSample], ...]:
-        """Each pair of successive samples of one replica between which no counter went back."""
-        pairs = (pair for samples in self.series.values() for pair in pairwise(samples))
-        return tuple((before, after) for before, after in pairs if not _was_reset(before, after))
+
+def _step(before: ReplicaSample, after: ReplicaSample) -> Step | None:
+    """Return the step, or None if a counter fell, as when the process in the pod restarted: it then tells nothing."""
+    changes = tuple(getattr(after, name) - getattr(before, name) for name in COUNTERS)
+    latencies = _latency_changes(before, after)
+    if min((*changes, *latencies)) < 0:
+        return None
+    return Step(before.at, after.at, changes, after.latency_edges if latencies else (), latencies)
 
 
-def _was_reset(before: ReplicaSample, after: ReplicaSample) -> bool:
-    """Say whether a counter fell, as when the process in the pod restarted: the step then tells nothing."""
-    if any(getattr(after, name) < getattr(before, name) for name in COUNTERS):
-        return True
-    same_edges = before.latency_edges == after.latency_edges
-    return same_edges and any(b > a for b, a in zip(before.latency_counts, after.latency_counts, strict=True))
+def _latency_changes(before: ReplicaSample, after: ReplicaSample) -> tuple[float, ...]:
+    if before.latency_edges == after.latency_edges:
+        return tuple(a - b for b, a in zip(before.latency_counts, after.latency_counts, strict=True))
+    # Before its first answer a replica has no histogram; one over other edges cannot be compared.
+    return () if before.latency_edges else after.latency_counts

@@ -5,9 +5,10 @@ them. So a replica that came or went is counted for the time it was there, and n
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from slipstream_operator.scaling.samples import COUNTERS, ReplicaSample, Window
+from slipstream_operator.scaling.samples import COUNTERS, Step, Window
 
 
 @dataclass(frozen=True)
@@ -93,19 +94,15 @@ class Totals:
 
 def totals(window: Window, start: float, end: float) -> Totals:
     """Return the totals of the time from `start` to `end` (seconds), as far as the window covers it."""
-    sums = dict.fromkeys(COUNTERS, 0.0)
+    sums = [0.0] * len(COUNTERS)
     edges = _newest_edges(window)
     counts = [0.0] * len(edges)
     replica_seconds = 0.0
-    for before, after in window.steps:
-        share = _overlap(before.at, after.at, start, end)
-        if share <= 0:
-            continue
-        replica_seconds += share * (after.at - before.at)
-        for name in COUNTERS:
-            sums[name] += share * (getattr(after, name) - getattr(before, name))
-        for index, change in enumerate(_latency_changes(before, after, edges)):
-            counts[index] += share * change
+    for step, share in _overlapping(window, start, end):
+        replica_seconds += share * (step.end - step.start)
+        sums = [total + share * change for total, change in zip(sums, step.changes, strict=True)]
+        if step.latency_edges == edges:
+            counts = [total + share * change for total, change in zip(counts, step.latency_changes, strict=True)]
     newest, oldest = window.end, window.start
     known = min(end, newest) - max(start, oldest) if newest is not None and oldest is not None else 0.0
     return Totals(
@@ -113,7 +110,7 @@ def totals(window: Window, start: float, end: float) -> Totals:
         replica_seconds=replica_seconds,
         latency_edges=edges,
         latency_counts=tuple(counts),
-        **sums,
+        **dict(zip(COUNTERS, sums, strict=True)),
     )
 
 
@@ -123,35 +120,32 @@ def request_rates(window: Window, end: float, interval_seconds: float) -> tuple[
         return ()
     count = int((end - window.start) / interval_seconds + 1e-9)
     requests = [0.0] * count
-    for before, after in window.steps:
-        change = after.requests - before.requests
-        first = math.floor((end - after.at) / interval_seconds)
-        last = math.floor((end - before.at) / interval_seconds)
+    index = COUNTERS.index("requests")
+    for step, _ in _overlapping(window, end - count * interval_seconds, end):
+        first = math.floor((end - step.end) / interval_seconds)
+        last = math.floor((end - step.start) / interval_seconds)
         for back in range(max(0, first), min(count - 1, last) + 1):
             upper = end - back * interval_seconds
-            requests[count - 1 - back] += change * _overlap(before.at, after.at, upper - interval_seconds, upper)
+            requests[count - 1 - back] += step.changes[index] * step.share(upper - interval_seconds, upper)
     return tuple(number / interval_seconds for number in requests)
+
+
+def _overlapping(window: Window, start: float, end: float) -> Iterator[tuple[Step, float]]:
+    """Yield each step that lies at least in part between `start` and `end`, with the share that does."""
+    for steps in window.steps.values():
+        for step in reversed(steps):
+            if step.end <= start:
+                break
+            share = step.share(start, end)
+            if share > 0:
+                yield step, share
 
 
 def _ratio(part: float, whole: float) -> float:
     return part / whole if whole > 0 else 0.0
 
 
-def _overlap(begin: float, finish: float, start: float, end: float) -> float:
-    """Return the share of the time from `begin` to `finish` that lies between `start` and `end`; at most 0 if none."""
-    return (min(finish, end) - max(begin, start)) / (finish - begin)
-
-
 def _newest_edges(window: Window) -> tuple[float, ...]:
     """Return the histogram edges of the newest sample: after a change of the objective only the new ones count."""
     candidates = [samples[-1] for samples in window.series.values() if samples[-1].latency_edges]
     return max(candidates, key=lambda sample: sample.at).latency_edges if candidates else ()
-
-
-def _latency_changes(before: ReplicaSample, after: ReplicaSample, edges: tuple[float, ...]) -> tuple[float, ...]:
-    if after.latency_edges != edges:
-        return ()
-    if before.latency_edges != edges:
-        # Before its first answer a replica has no histogram; another one's edges cannot be compared.
-        return () if before.latency_edges else after.latency_counts
-    return tuple(a - b for b, a in zip(before.latency_counts, after.latency_counts, strict=True))
