@@ -55,11 +55,11 @@ def test_a_loss_just_above_the_bound_passes_in_at_most_five_percent(metric, pair
 
 @pytest.mark.parametrize(
     ("metric", "pairs", "items"),
-    [(NDCG, ranking_pairs, 2500), (NDCG, sparse_pairs, 400), (ACCURACY, answer_pairs, 1500)],
+    [(NDCG, ranking_pairs, 1800), (NDCG, sparse_pairs, 400), (ACCURACY, answer_pairs, 1500)],
 )
 def test_no_loss_passes_in_at_least_eighty_percent_with_enough_items(metric, pairs, items):
     generator = np.random.default_rng(7)
-    trials = 100
+    trials = 50
     passed = sum(passes(metric, *pairs(generator, items, 0.0), seed) for seed in range(trials))
     assert passed >= 0.8 * trials
 

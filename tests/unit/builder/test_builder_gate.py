@@ -79,6 +79,20 @@ def test_what_cannot_be_judged_fails(words, baseline, candidate):
     assert words in judged.verdict.reason
 
 
+@pytest.mark.parametrize(("events", "upper"), [(0, 2.996), (1, 4.744), (5, 10.513)])
+def test_the_most_events_there_could_be_are_those_of_the_poisson_tables(events, upper):
+    assert bounds.poisson_upper(events, 0.95) == pytest.approx(upper, abs=1e-3)
+
+
+def test_one_item_that_lost_all_counts_as_the_few_there_could_have_been():
+    base = np.full(1000, 0.5)
+    candidate = base.copy()
+    candidate[7] = 0.0
+    judged = judge(NDCG, base, candidate)
+    assert judged.bound == pytest.approx(4.744 / 1000, rel=1e-3)
+    assert judged.verdict.passed
+
+
 def test_tangos_bound_agrees_with_the_score_equation_without_changes():
     # Without a discordant pair the restricted estimate of gains is 0, and the bound solves d = z^2 (1 - d) / n.
     z2 = 1.6448536**2
