@@ -88,6 +88,9 @@ class ClusterWorld:
             try:
                 await self._apply(kinds.kind_of(document), document)
             except ClusterError as error:
+                if not error.status:
+                    # Nobody answers: waiting for each child's time-out would only hold up the next attempt.
+                    raise
                 problems.append(error)
         try:
             await self._build_and_tidy(desired)

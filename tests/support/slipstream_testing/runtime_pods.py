@@ -1,4 +1,4 @@
-"""Real runtime processes behind the addresses of pods, started with the pods' own arguments, on the loopback network."""
+"""Real runtime processes behind the addresses of pods, started with the arguments that the pods would get."""
 
 import itertools
 import os
