@@ -22,16 +22,24 @@ _NUMBERS = count(1)
 
 
 class OperatorProcess:
-    """One operator that watches one namespace; `with` starts and stops it."""
+    """One operator that watches one namespace, or all; `with` starts and stops it."""
 
-    def __init__(self, control_plane: ControlPlane, namespace: str, *flags: str, name: str = "operator") -> None:
-        """Give the operator its rights in the namespace; nothing runs yet."""
+    def __init__(
+        self,
+        control_plane: ControlPlane,
+        namespace: str,
+        *flags: str,
+        name: str = "operator",
+        everywhere: bool = False,
+    ) -> None:
+        """Give the operator its rights in the namespace or `everywhere`; nothing runs yet."""
         rbac = (_HACK / "rbac.yaml").read_text()
         self._kubeconfig = control_plane.service_account_kubeconfig(OWN_NAMESPACE, ACCOUNT, rbac)
-        control_plane.kubectl("apply", "--namespace", namespace, "-f", str(_HACK / "rbac-namespace.yaml"))
+        binding = _HACK / ("rbac-cluster.yaml" if everywhere else "rbac-namespace.yaml")
+        control_plane.kubectl("apply", "--namespace", namespace, "-f", str(binding))
         self.log = control_plane.folder / f"{namespace}.{name}.log"
         self._flags = (
-            f"--namespace={namespace}",
+            *(() if everywhere else (f"--namespace={namespace}",)),
             f"--lease-name={namespace}",
             f"--lease-namespace={OWN_NAMESPACE}",
             f"--identity={name}",
@@ -91,6 +99,11 @@ class OperatorProcess:
     def words(self) -> str:
         """Return what the operator wrote."""
         return self.log.read_text(errors="replace")
+
+
+def remove_cluster_rights(control_plane: ControlPlane) -> None:
+    """Take away what `everywhere` gave, so that the next operator has its own namespace's rights only."""
+    control_plane.kubectl("delete", "-f", str(_HACK / "rbac-cluster.yaml"))
 
 
 @contextmanager
