@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from slipstream_builder import words
 from slipstream_contract.manifest import LatencyCurve
 
 Bottleneck = Literal["Overhead", "Memory", "Compute"]
@@ -37,7 +38,7 @@ def analyse(
     gain = curve.measured_seconds(1) * _LARGE_BATCH / curve.measured_seconds(_LARGE_BATCH)
     speed = 2 * multiplications / curve.beta_seconds / 1e9 if curve.beta_seconds > 0 else 0.0
     cost = (
-        f"T(b) = {_time(curve.alpha_seconds)} + {_time(curve.beta_seconds)} x b: "
+        f"T(b) = {words.duration(curve.alpha_seconds)} + {words.duration(curve.beta_seconds)} x b: "
         f"{share:.0%} of a single row's time is paid once a batch"
     )
     tail = f"; a batch of {_LARGE_BATCH} serves {gain:.1f} times the rows a second that single rows do"
@@ -46,12 +47,8 @@ def analyse(
         why = f", the rest is arithmetic ({speed:.1f} GFLOP/s)"
     elif streaming >= _STREAMING_SHARE * curve.alpha_seconds:
         kind = "Memory"
-        why = f", mostly to read {model_bytes / 1e6:.1f} MB of weights (which takes about {_time(streaming)})"
+        why = f", mostly to read {model_bytes / 1e6:.1f} MB of weights (which takes about {words.duration(streaming)})"
     else:
         kind = "Overhead"
-        why = f", while reading its {model_bytes / 1e6:.2f} MB of weights takes about {_time(streaming)}"
+        why = f", while reading its {model_bytes / 1e6:.2f} MB of weights takes about {words.duration(streaming)}"
     return Analysis(kind, cost + why + tail, gain, parameters, model_bytes)
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds * 1e3:.2f} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.1f} us"

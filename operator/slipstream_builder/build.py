@@ -26,7 +26,7 @@ from slipstream_builder.profile import Profile
 from slipstream_builder.reporting import Reporter
 from slipstream_contract import codec
 from slipstream_contract.errors import ContractError
-from slipstream_contract.manifest import REPORT_JSON_FILE
+from slipstream_contract.manifest import REPORT_JSON_FILE, LatencyCurve
 from slipstream_contract.recipe import Recipe
 from slipstream_contract.summary import BuildSummary
 
@@ -161,13 +161,26 @@ def _figures(outcome: Outcome, measured: Profile) -> choice.Figures:
 
 
 def _final(outcome: Outcome, kept: tuple[package.Kept, ...]) -> Outcome:
-    """Return the outcome as kept, or with the reason why one that passed was not worth keeping."""
+    """Return the outcome as kept; or on the scale of the kept, and with the reason why one that passed was not."""
     for variant in kept:
         if variant.outcome.name == outcome.name:
             return variant.outcome
+    outcome = _rescaled(outcome, kept[0].latency)
     if outcome.status == "passed":
         return replace(outcome, reason="passed every gate, but kept variants are at least as good in everything")
     return outcome
+
+
+def _rescaled(outcome: Outcome, baseline: LatencyCurve) -> Outcome:
+    """Return the outcome with its curve scaled so that it stands to the baseline's as it did when they took turns."""
+    served = [timing.ratio for timing in outcome.timings if timing.batch == choice.SERVED_BATCH]
+    curve = outcome.latency
+    if curve is None or not served:
+        return outcome
+    scale = served[0] * baseline.measured_seconds(choice.SERVED_BATCH) / curve.measured_seconds(choice.SERVED_BATCH)
+    points = tuple((batch, seconds * scale) for batch, seconds in curve.points)
+    scaled = LatencyCurve(curve.alpha_seconds * scale, curve.beta_seconds * scale, curve.residual, points)
+    return replace(outcome, latency=scaled)
 
 
 def _settings(bench: search.Bench) -> GateSettings | None:

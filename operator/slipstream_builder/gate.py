@@ -62,7 +62,7 @@ def judge_accuracy(
     if not math.isfinite(bound):
         return AccuracyVerdict(Verdict("accuracy", False, f"{metric.name}: the bound is not a number"), drop)
     text = (
-        f"{metric.name} {baseline.mean():.4f} -> {candidate.mean():.4f}: {words.change(drop)}, "
+        f"{metric.name} from {baseline.mean():.4f} to {candidate.mean():.4f}: {words.change(drop)}, "
         f"at most {bound:.2%} at {confidence:.0%} confidence"
     )
     if bound <= max_drop:

@@ -33,8 +33,9 @@ def accuracy_against_latency(report: BuildReport) -> str | None:
             fontsize=9,
         )
         axes.axhline(0, color=canvas.MUTED, linewidth=0.8)
-        for outcome in drawn:
-            _point(axes, outcome, chosen=outcome.name == report.chosen)
+        for position, outcome in enumerate(drawn):
+            crowd = sum(_near(outcome, other, report.gate.max_drop) for other in drawn[:position])
+            _point(axes, outcome, chosen=outcome.name == report.chosen, crowd=crowd)
         _frame_losses(axes, drawn, report.gate.max_drop)
         axes.set_xscale("log")
         axes.margins(x=0.16)
@@ -71,7 +72,13 @@ def latency_against_batch(report: BuildReport) -> str:
         return canvas.svg(figure, "latency", "Latency against batch size for every kept variant")
 
 
-def _point(axes: Axes, outcome: Outcome, *, chosen: bool) -> None:
+def _near(one: Outcome, other: Outcome, allowed: float) -> bool:
+    """Return whether the labels of two points would cover each other."""
+    apart = abs((one.drop or 0.0) - (other.drop or 0.0))
+    return apart < 0.2 * allowed and 0.7 < _seconds(one) / _seconds(other) < 1.4
+
+
+def _point(axes: Axes, outcome: Outcome, *, chosen: bool, crowd: int) -> None:
     drop, bound = outcome.drop or 0.0, outcome.drop_bound
     colour, seconds = _COLOURS[outcome.status], _seconds(outcome)
     if bound is not None:
@@ -83,7 +90,7 @@ def _point(axes: Axes, outcome: Outcome, *, chosen: bool) -> None:
     axes.annotate(
         f"{outcome.name} (chosen)" if chosen else outcome.name,
         (seconds, drop),
-        xytext=(11, -11),
+        xytext=(11, -11 - 13 * crowd),
         textcoords="offset points",
         color=canvas.INK,
         fontsize=9.5,

@@ -34,7 +34,7 @@ td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; wh
 tr.chosen td, tr.chosen th { background: var(--wash); }
 tbody th { font-weight: 600; white-space: nowrap; }
 td small, th small { display: block; color: var(--muted); font-weight: 400; }
-td small { line-height: 1.4; }
+td small { line-height: 1.4; } td.why { min-width: 21rem; } td.why b { font-weight: 600; }
 .good { color: var(--good); } .bad { color: var(--bad); } .idle { color: var(--idle); }
 .badge { font-weight: 600; white-space: nowrap; }
 figure {

@@ -108,7 +108,7 @@ def _candidate(report: BuildReport, outcome: Outcome) -> str:
         f'<td><span class="badge {colour}">{mark}</span></td>'
         f"<td class=number>{words.size(outcome.bytes) if outcome.bytes else _NONE}</td>"
         f"<td class=number>{_loss(outcome)}</td><td class=number>{_speed(outcome)}</td>"
-        f"<td>{_why(outcome)}</td></tr>"
+        f"<td class=why>{_why(outcome)}</td></tr>"
     )
 
 
