@@ -125,6 +125,18 @@ def test_a_killed_build_goes_on_where_it_was_and_its_draft_is_swept(arguments, t
     assert "calibrated" not in done.stdout.split('"select"')[0].split("judging")[0]
 
 
+def test_a_full_disk_is_told_in_a_line_and_leaves_nothing_that_looks_whole(arguments, tmp_path):
+    # A limit on file sizes stands in for the full disk: the system refuses the write in the same way.
+    limited = ["prlimit", "--fsize=3000", *arguments]
+    done = finish(limited)
+    assert done.returncode == 3, done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "no space left" in done.stderr
+    assert BuildSummary.from_json((tmp_path / "summary.json").read_text()).reason == "OutOfDisk"
+    assert not list((tmp_path / "store").glob("sha256-*"))
+    assert not list((tmp_path / "store").glob(".work-*"))
+
+
 def _read_until(process, words):
     for line in process.stdout:
         if words in line:

@@ -33,8 +33,9 @@ thead th { border-top: 0; color: var(--muted); font-weight: 600; font-size: .84r
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 tr.chosen td, tr.chosen th { background: var(--wash); }
 tbody th { font-weight: 600; white-space: nowrap; }
-td small, th small { display: block; color: var(--muted); font-weight: 400; }
-td small { line-height: 1.4; } td.why { min-width: 21rem; } td.why b { font-weight: 600; }
+td small, th small { display: block; color: var(--muted); font-weight: 400; white-space: normal; }
+tbody th { min-width: 11rem; }
+td small { line-height: 1.4; } td.why { width: 46%; min-width: 19rem; } td.why b { font-weight: 600; }
 .good { color: var(--good); } .bad { color: var(--bad); } .idle { color: var(--idle); }
 .badge { font-weight: 600; white-space: nowrap; }
 figure {
@@ -51,6 +52,6 @@ footer { margin-top: 3rem; border-top: 1px solid var(--line); padding-top: 1rem;
 @media print {
   :root { --paper: #fff; --card: #fff; --ink: #000; --muted: #555; --line: #ccc; --wash: #eef6f8; --accent: #0b7285;
           --good: #2b8a3e; --bad: #c92a2a; --warm: #e8590c; }
-  body { padding: 0; font-size: 11pt; } figure, .tile, .scroll { break-inside: avoid; } h2 { break-after: avoid; }
+  body { padding: 0; font-size: 10pt; } td.why { min-width: 0; } figure, .tile, .scroll { break-inside: avoid; } h2 { break-after: avoid; }
 }
 """
