@@ -52,6 +52,7 @@ footer { margin-top: 3rem; border-top: 1px solid var(--line); padding-top: 1rem;
 @media print {
   :root { --paper: #fff; --card: #fff; --ink: #000; --muted: #555; --line: #ccc; --wash: #eef6f8; --accent: #0b7285;
           --good: #2b8a3e; --bad: #c92a2a; --warm: #e8590c; }
-  body { padding: 0; font-size: 10pt; } td.why { min-width: 0; } figure, .tile, .scroll { break-inside: avoid; } h2 { break-after: avoid; }
+  body { padding: 0; font-size: 10pt; } td.why { min-width: 0; }
+  figure, .tile, .scroll { break-inside: avoid; } h2 { break-after: avoid; }
 }
 """
