@@ -1,4 +1,4 @@
-"""The operator's life: connect, wait to lead, then watch, resync and work until a signal or the loss of the Lease."""
+"""The operator's life: connect, wait to lead, work for a term, stand by again if the lead is lost, end on a signal."""
 
 import argparse
 import asyncio
@@ -9,20 +9,16 @@ import sys
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from slipstream_operator.cluster import kinds
 from slipstream_operator.cluster.health import Health, HealthServer, LoopLag
 from slipstream_operator.cluster.kube import Kube, KubeClient
 from slipstream_operator.cluster.lease import Leadership
-from slipstream_operator.cluster.queue import Key, WorkQueue
-from slipstream_operator.cluster.reconciler import RESYNC_SECONDS, Reconciler
 from slipstream_operator.cluster.settings import OperatorSettings, add_arguments, from_arguments
-from slipstream_operator.cluster.watching import Watcher
-from slipstream_operator.errors import ClusterError, MachineError, SlipstreamError
+from slipstream_operator.cluster.term import Term
+from slipstream_operator.errors import MachineError, SlipstreamError
 
 _log = logging.getLogger(__name__)
 
-RETRY_SECONDS = 2.0
-LEADERSHIP_LOST = 1
+STOP_SECONDS = 10.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,20 +55,21 @@ async def _run(settings: OperatorSettings) -> int:
 
 
 class Operator:
-    """One operator process."""
+    """One operator process: stands by and leads in turn."""
 
     def __init__(self, kube: Kube, settings: OperatorSettings) -> None:
         self._kube = kube
         self._settings = settings
         self._leadership = Leadership(kube, settings)
-        self._reconciler = Reconciler(kube, settings)
-        self._queue = WorkQueue(self._reconciler.reconcile)
-        self._watcher = Watcher(settings, self._queue.add)
         self._lag = LoopLag()
-        self._resynced_at: float | None = None
+        self._term: Term | None = None
 
     async def run(self, stop: asyncio.Event) -> int:
-        """Stand by, lead and work; return 0 when `stop` is set, or 1 when the lead is lost."""
+        """Stand by, lead and work until `stop` is set, and return 0.
+
+        Raises:
+            MachineError: the liveness port is taken.
+        """
         server = HealthServer(self.health)
         try:
             await server.start(self._settings.liveness_port)
@@ -82,62 +79,37 @@ class Operator:
             ) from error
         lag = asyncio.create_task(self._lag.measure())
         try:
-            return await self._stand_by(stop)
+            while not stop.is_set():
+                await self._serve_a_term(stop)
+            return 0
         finally:
             lag.cancel()
             await server.stop()
-            await self._reconciler.close()
 
     def health(self) -> Health:
         """Return the present health."""
-        now = asyncio.get_running_loop().time()
-        leading = self._resynced_at is not None
+        now, term = asyncio.get_running_loop().time(), self._term
         return Health(
-            leading=leading,
-            resync_age_seconds=now - self._resynced_at if self._resynced_at is not None else 0.0,
-            queue_age_seconds=self._queue.overdue_seconds(),
-            watch_age_seconds=now - self._watcher.event_at if leading else 0.0,
-            watch_restarts=self._watcher.restarts,
+            leading=term is not None,
+            resync_age_seconds=now - term.resynced_at if term else 0.0,
+            queue_age_seconds=term.queue.overdue_seconds() if term else 0.0,
+            watch_age_seconds=now - term.watcher.event_at if term else 0.0,
+            watch_restarts=term.watcher.restarts if term else 0,
             loop_lag_seconds=self._lag.seconds,
         )
 
-    async def _stand_by(self, stop: asyncio.Event) -> int:
+    async def _serve_a_term(self, stop: asyncio.Event) -> None:
         if not await _before(stop, self._leadership.acquire()):
-            return 0
-        try:
-            return await self._lead(stop)
-        finally:
-            await self._leadership.release()
-
-    async def _lead(self, stop: asyncio.Event) -> int:
-        self._watcher.start()
-        resync = asyncio.create_task(self._resync())
+            return
+        self._term = Term(self._kube, self._settings)
+        self._term.begin()
+        lost = True
         try:
             lost = await _before(stop, self._leadership.keep())
         finally:
-            resync.cancel()
-            await self._queue.stop()
-            await self._watcher.stop()
-        return LEADERSHIP_LOST if lost else 0
-
-    async def _resync(self) -> None:
-        """Give every AgentDeployment a turn each minute, whatever the watches do, and those that are gone one more."""
-        loop = asyncio.get_running_loop()
-        while True:
-            self._resynced_at = loop.time()
-            delay = RESYNC_SECONDS
-            try:
-                self._queue.add_all(await self._list())
-                self._queue.add_all(self._queue.keys)
-            except ClusterError as error:
-                _log.warning("resync: %s", error)
-                delay = RETRY_SECONDS
-            await asyncio.sleep(delay)
-
-    async def _list(self) -> list[Key]:
-        scopes: Sequence[str | None] = self._settings.namespaces or (None,)
-        found = [d["metadata"] for scope in scopes for d in await self._kube.list(kinds.AGENT_DEPLOYMENT, scope)]
-        return [(metadata["namespace"], metadata["name"]) for metadata in found]
+            term, self._term = self._term, None
+            await term.end(0.0 if lost else STOP_SECONDS)
+        await self._leadership.release()
 
 
 async def _before(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:

@@ -17,7 +17,6 @@ Handle = Callable[[Key], Awaitable[float | None]]
 _log = logging.getLogger(__name__)
 
 CONCURRENCY = 16
-STOP_SECONDS = 10.0
 
 
 @dataclass
@@ -68,17 +67,18 @@ class WorkQueue:
         now = asyncio.get_running_loop().time()
         return max((now - entry.due_at for entry in self._entries.values()), default=0.0)
 
-    async def stop(self) -> None:
-        """Begin no further turns, and let those that run end, up to 10 s."""
+    async def stop(self, patience_seconds: float) -> None:
+        """Begin no further turns; those that run may take `patience_seconds` to end and are then cancelled."""
         self._stopped = True
         tasks = [entry.task for entry in self._entries.values() if entry.task is not None]
         for entry in self._entries.values():
             if entry.timer is not None:
                 entry.timer.cancel()
         if tasks:
-            _, running = await asyncio.wait(tasks, timeout=STOP_SECONDS)
+            _, running = await asyncio.wait(tasks, timeout=patience_seconds)
             for task in running:
                 task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
 
     def _schedule(self, key: Key, entry: _Entry, at: float) -> None:
         """Begin the next turn at the time `at`, unless it begins earlier anyway."""

@@ -57,9 +57,13 @@ def add_arguments(parser: argparse.ArgumentParser, environment: Mapping[str, str
         value = environment.get(variable, fallback)
         parser.add_argument(f"--{name}", default=value, help=f"{text} (${variable}; {value})", **more)  # type: ignore[arg-type]
 
-    watched = [name for name in environment.get("SLIPSTREAM_NAMESPACES", "").split(",") if name]
+    watched = environment.get("SLIPSTREAM_NAMESPACES", "").split(",")
+    parser.set_defaults(namespaces_from_environment=[name for name in watched if name])
     parser.add_argument(
-        "--namespace", action="append", default=watched, help="watch this namespace; may be repeated; none means all"
+        "--namespace",
+        action="append",
+        default=[],
+        help="watch this namespace; may be repeated; none means all ($SLIPSTREAM_NAMESPACES, with commas)",
     )
     flag("image-builder", default.builder_image, "the image of build Jobs")
     flag("image-runtime", default.runtime_image, "the image of replicas")
@@ -75,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser, environment: Mapping[str, str
 def from_arguments(options: argparse.Namespace) -> OperatorSettings:
     """Return the settings that parsed arguments name."""
     return OperatorSettings(
-        namespaces=tuple(sorted(set(options.namespace))),
+        namespaces=tuple(sorted(set(options.namespace or options.namespaces_from_environment))),
         builder_image=options.image_builder,
         runtime_image=options.image_runtime,
         builder_cpu=options.builder_cpu,

@@ -137,7 +137,8 @@ class ClusterWorld:
             return _served_by(deployment)
         digest = self.live.get("status", {}).get("artifact", {}).get("digest", "")
         replicas = self.live.get("status", {}).get("scaling", {}).get("desiredReplicas")
-        for summary in filter(None, map(recorded_summary, self.children.of(kinds.JOB))):
+        jobs = [job for job in self.children.of(kinds.JOB) if metadata.is_owned(job, self.owner)]
+        for summary in filter(None, map(recorded_summary, jobs)):
             if digest == f"sha256:{summary.artifact_digest}" and replicas is not None:
                 return Served(summary, replicas)
         return None

@@ -22,6 +22,7 @@ def test_flags_go_before_the_environment_and_that_before_defaults():
 def test_namespaces_come_from_flags_or_a_list():
     assert settings("--namespace=b", "--namespace=a").namespaces == ("a", "b")
     assert settings(SLIPSTREAM_NAMESPACES="x,y").namespaces == ("x", "y")
+    assert settings("--namespace=a", SLIPSTREAM_NAMESPACES="x,y").namespaces == ("a",)
 
 
 def test_the_fast_profile_looks_less_far_back():

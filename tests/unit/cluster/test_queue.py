@@ -73,7 +73,7 @@ async def test_a_turn_that_asks_for_another_gets_it():
     queue.add(KEY)
 
     await asyncio.sleep(9)
-    await queue.stop()
+    await queue.stop(0)
 
     assert [round(b - a) for a, b in itertools.pairwise(turns.times)] == [2, 2, 2, 2]
 
@@ -113,7 +113,7 @@ async def test_an_unexpected_error_of_one_key_does_not_end_the_queue(caplog):
     queue = queue_of(handle)
     queue.add(KEY)
     await asyncio.sleep(1)
-    await queue.stop()
+    await queue.stop(0)
 
     assert "surprise" in caplog.text
     assert "Traceback" in caplog.text
@@ -126,7 +126,7 @@ async def test_a_turn_that_hangs_shows_in_the_age_of_the_queue():
     await asyncio.sleep(400)
 
     assert queue.overdue_seconds() > 300
-    await queue.stop()
+    await queue.stop(0)
 
 
 def test_back_off_never_exceeds_its_cap():
