@@ -18,6 +18,9 @@ from slipstream_operator.scaling.samples import ReplicaSample, Window
 from slipstream_operator.scaling.signals import request_rates, totals
 from slipstream_testing.traffic import CAPACITY, EDGES, World, direction_changes, steady
 
+UNHURRIED = settings(deadline=None)
+"""A shared machine may be slow for reasons of its own."""
+
 STABILISATION = 60.0
 DOWN = Rules((ScalingPolicy("Percent", 100, 15),), stabilization_window_seconds=STABILISATION)
 POLICY = Policy(1, 10, start_seconds=4.0, behavior=Behavior(scale_down=DOWN))
@@ -68,6 +71,7 @@ states = st.builds(
 )
 
 
+@UNHURRIED
 @given(windows, replica_sets, st.integers(0, 20), states)
 def test_a_decision_is_within_bounds_explained_and_the_same_again(window, replicas, current, state):
     policy = replace(POLICY, min_replicas=2, max_replicas=7)
@@ -77,6 +81,7 @@ def test_a_decision_is_within_bounds_explained_and_the_same_again(window, replic
     assert (decision, after) == decide(NOW, window, CAPACITY, policy, replicas, current, state)
 
 
+@UNHURRIED
 @given(st.lists(samples(), max_size=30), replica_sets, st.integers(1, 10), states)
 def test_missing_metrics_never_shrink(found, replicas, current, state):
     """No sample of the last ten seconds from at least one ready replica: hold or grow."""
@@ -86,6 +91,7 @@ def test_missing_metrics_never_shrink(found, replicas, current, state):
     assert decide(NOW, window, CAPACITY, POLICY, stale, current, state)[0].replicas >= current
 
 
+@UNHURRIED
 @given(st.floats(0, 3000), st.floats(0, 3000), st.integers(1, 10))
 def test_more_demand_never_gets_fewer_replicas(one, other, current):
     low, high = sorted((one, other))
@@ -98,6 +104,7 @@ def test_more_demand_never_gets_fewer_replicas(one, other, current):
     assert few.replicas <= many.replicas
 
 
+@UNHURRIED
 @given(st.lists(samples(), min_size=1, max_size=40))
 def test_counters_that_go_back_never_make_a_negative_rate(found):
     window = Window().add(sorted(found, key=lambda sample: sample.at))
@@ -109,18 +116,22 @@ def test_counters_that_go_back_never_make_a_negative_rate(found):
     assert seen.latency_quantile(0.99) is None or 0 <= seen.latency_quantile(0.99) < math.inf
 
 
+@UNHURRIED
 @given(st.integers(5, 55), st.floats(10, 500))
-def test_a_restarted_process_changes_no_decision(restart, rate):
-    """A reset loses one step of one replica; the demand is read from all the others."""
+def test_a_restarted_process_loses_one_step_of_one_replica_and_no_more(restart, rate):
     plain = steady(["r0", "r1", "r2"], NOW, rate=rate)
-    broken = [
-        replace(sample, requests=sample.requests - plain.series["r0"][restart].requests) if index > restart else sample
+    lost = plain.series["r0"][restart].requests
+    restarted = [
+        replace(sample, requests=sample.requests - lost) if index > restart else sample
         for index, sample in enumerate(plain.series["r0"])
     ]
-    reset = plain.only(["r1", "r2"]).add(broken)
+    reset = plain.only(["r1", "r2"]).add(restarted)
     replicas = tuple(Replica(f"r{index}", True, 0.0) for index in range(3))
-    decisions = [decide(NOW, window, CAPACITY, POLICY, replicas, 3, State(replicas=3))[0] for window in (plain, reset)]
-    assert decisions[0].replicas == decisions[1].replicas
+    whole, less = (
+        decide(NOW, window, CAPACITY, POLICY, replicas, 3, State(replicas=3))[0].evidence.forecast
+        for window in (plain, reset)
+    )
+    assert (1 - 1 / 15) * whole <= less <= (1 + 1 / 15) * whole, "a fifth of an interval of a third of the load"
 
 
 capacities = st.builds(
@@ -137,14 +148,14 @@ NEARLY = 1.05
 """Where a slower batch lowers the bound of batches that fit the objective, smaller ones may hold a bit more."""
 
 
-@settings(max_examples=50)
+@settings(UNHURRIED, max_examples=50)
 @given(capacities, st.sampled_from(["alpha_seconds", "beta_seconds", "overhead_seconds"]), st.floats(1.0, 3.0))
 def test_a_slower_replica_holds_less(capacity, what, factor):
     slower = replace(capacity, **{what: getattr(capacity, what) * factor})
     assert sustainable_rate(slower) <= NEARLY * sustainable_rate(capacity)
 
 
-@settings(max_examples=50)
+@settings(UNHURRIED, max_examples=50)
 @given(capacities, st.floats(1.0, 3.0))
 def test_a_looser_objective_holds_more_and_never_beyond_full_batches(capacity, factor):
     looser = replace(capacity, objective_seconds=capacity.objective_seconds * factor)
@@ -152,6 +163,7 @@ def test_a_looser_objective_holds_more_and_never_beyond_full_batches(capacity, f
     assert sustainable_rate(looser) <= capacity.max_batch / capacity.seconds(capacity.max_batch)
 
 
+@UNHURRIED
 @given(capacities)
 def test_only_an_impossible_objective_holds_nothing(capacity):
     assert (sustainable_rate(capacity) == 0) == (capacity.seconds(1) > capacity.objective_seconds)
@@ -160,12 +172,14 @@ def test_only_an_impossible_objective_holds_nothing(capacity):
 changes = st.lists(st.builds(ScaleEvent, st.floats(0, NOW), st.integers(-9, 9)), max_size=5).map(tuple)
 
 
+@UNHURRIED
 @given(st.integers(0, 100), st.integers(0, 100), changes)
 def test_the_rate_limit_lies_between_the_present_and_the_desired(current, desired, events):
     limited = limit_rate(NOW, current, desired, events, Behavior())
     assert min(current, desired) <= limited <= max(current, desired)
 
 
+@UNHURRIED
 @given(
     st.text(max_size=300)
     | st.lists(st.sampled_from(["slipstream_rows_total", "{", "}", 'a="b"', " ", "1", "\n", "-"])).map("".join)
@@ -175,7 +189,7 @@ def test_any_text_is_a_sample_or_an_exposition_error(text):
         assert parse("slipstream_session_busy_seconds_total 1\n" + text, "r0", 1.0).usable
 
 
-@settings(max_examples=10, deadline=None)
+@settings(UNHURRIED, max_examples=10)
 @given(st.floats(20, 5000), st.integers(0, 10**6), st.integers(1, 10))
 def test_steady_poisson_load_turns_at_most_once_per_stabilisation_window(load, seed, replicas):
     turns = direction_changes(World(POLICY, lambda _: load, seed=seed).run(300, replicas))
@@ -183,7 +197,7 @@ def test_steady_poisson_load_turns_at_most_once_per_stabilisation_window(load, s
     assert len(turns) <= 2
 
 
-@settings(max_examples=10, deadline=None)
+@settings(UNHURRIED, max_examples=10)
 @given(st.lists(st.floats(0, 6000), min_size=8, max_size=8), st.integers(0, 10**6))
 def test_any_load_turns_at_most_once_per_stabilisation_window(loads, seed):
     moments = World(POLICY, lambda now: loads[int(now) // 40], seed=seed).run(320)

@@ -9,7 +9,7 @@ from slipstream_operator.scaling.decision import decide
 from slipstream_operator.scaling.model import Policy, Replica, State
 from slipstream_operator.scaling.policy import Behavior, Recommendation, Rules, ScalingPolicy
 from slipstream_operator.scaling.samples import Window
-from slipstream_testing.traffic import CAPACITY, steady
+from slipstream_testing.traffic import CAPACITY, sample, steady
 
 NOW = 1000.0
 DOWN = Rules((ScalingPolicy("Percent", 100, 15),), stabilization_window_seconds=60)
@@ -129,6 +129,14 @@ def test_decision(case):
     decision, _ = decide(NOW, window, CAPACITY, replace(POLICY, **changes), replicas, current, state)
     assert decision.replicas == expected, decision.reason
     assert reason in decision.reason
+
+
+def test_a_replica_that_is_not_ready_proves_no_lateness():
+    window = under(3, 420).add(sample("r3", NOW - back, 420, 0.08) for back in range(40, -1, -1))
+    unready = Replica("r3", False, 0.0)
+    decision, _ = decide(NOW, window, CAPACITY, POLICY, (*ready(3), unready), 4, replace(LATE, replicas=4))
+    assert decision.evidence.latency_seconds == pytest.approx(0.01, rel=0.1)
+    assert not decision.evidence.violated
 
 
 def test_rejections_forbid_scaling_in():
