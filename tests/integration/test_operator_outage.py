@@ -9,7 +9,7 @@ def test_it_outlives_the_api_server_even_when_that_costs_it_the_lead(control_pla
     with operated_namespace(control_plane) as (namespace, operator):
         before = Deployed(control_plane, kubelet, namespace, "before")
         before.apply()
-        before.wait_for("ArtifactBuilt", "False", "Building")
+        eventually(lambda: before.children("pods"))
 
         control_plane.stop_apiserver()
         eventually(lambda: "could not be renewed" in operator.words())

@@ -16,18 +16,17 @@ def build_of(job: Document | None, pods: list[Document]) -> Build:
     if job is None:
         return Build("Absent")
     name = job["metadata"]["name"]
-    outcome = _condition(job, "Complete") or _condition(job, "Failed")
-    if outcome is None:
-        return Build("Running", _progress(job, pods), job=name)
     summary = recorded_summary(job) or reported_summary(pods)
-    if summary is None and outcome["type"] == "Complete":
+    if summary is not None and summary.succeeded:
+        # The artifact is in the store; that the Job's controller has yet to notice the pod's end changes nothing.
+        return Build("Succeeded", summary.message, summary, name)
+    if (failure := _condition(job, "Failed")) is not None:
+        words = summary.message if summary is not None else _failure(failure, pods)
+        return Build("Failed", f"{words.rstrip('.')}; to build the same spec again, delete job {name}", summary, name)
+    if _condition(job, "Complete") is not None:
         # The pods with the result are gone before we read it: an Absent build is made again, from the store's cache.
         return Build("Absent", job=name)
-    if summary is not None and summary.succeeded and outcome["type"] == "Complete":
-        return Build("Succeeded", summary.message, summary, name)
-    words = summary.message if summary is not None and not summary.succeeded else _failure(outcome, pods)
-    failed = summary if summary is not None and not summary.succeeded else None
-    return Build("Failed", f"{words.rstrip('.')}; to build the same spec again, delete job {name}", failed, name)
+    return Build("Running", _progress(job, pods), job=name)
 
 
 def is_over(job: Document) -> bool:

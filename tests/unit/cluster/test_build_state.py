@@ -64,6 +64,14 @@ def test_a_result_that_nobody_read_in_time_is_to_be_built_again():
     assert build_of(job(COMPLETE), []).phase == "Absent"
 
 
+def test_a_builder_that_succeeded_is_believed_before_its_job_notices():
+    assert build_of(job(), [ended(0, make_summary().to_json())]).phase == "Succeeded"
+
+
+def test_a_builder_that_failed_may_be_tried_again_by_its_job():
+    assert build_of(job(failed=1), [ended(1, BuildSummary("Internal", "crash", "r").to_json())]).phase == "Running"
+
+
 def test_a_users_mistake_is_told_in_the_builders_words_and_how_to_try_again():
     build = build_of(job(FAILED), [ended(2, MISTAKE.to_json())])
 
