@@ -99,7 +99,7 @@ def _by_latency(
     if latency <= capacity.objective_seconds or not lasting or not _is_busy(seen, policy, replica_rate):
         return 0
     excess = min(_QUICKEST_GROWTH, latency / capacity.objective_seconds)
-    return max(seen.warm + 1, math.ceil(seen.warm * excess))
+    return math.ceil(seen.warm * excess)  # an excess above 1 makes it one more at least
 
 
 def _is_busy(seen: Observation, policy: Policy, replica_rate: float) -> bool:

@@ -21,6 +21,10 @@ def test_forecast(case):
     assert least <= forecast(rates, 5.0, 20.0) <= most
 
 
+def test_a_jump_counts_at_once_however_soon_a_replica_starts():
+    assert forecast((100.0,) * 8 + (900.0,), 5.0, 1.0) == pytest.approx(900 - 2 * (900 / 5) ** 0.5)
+
+
 def test_holt_finds_a_line():
     level, trend = holt([10.0 * step for step in range(60)])
     assert level == pytest.approx(590, abs=1)
