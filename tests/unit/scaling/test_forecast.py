@@ -11,6 +11,7 @@ FORECASTS = {
     "a rise goes on while a replica starts": (tuple(range(100, 1300, 100)), 1250, 2400),
     "a jump counts at once, less its noise": ((100.0,) * 8 + (900.0,), 870, 1000),
     "a trend at most doubles the present": ((0.0, 0.0, 0.0, 0.0, 10_000.0), 9_000, 20_000),
+    "a rise within the noise is no trend": ((100.0, 100.0, 100.0, 100.0, 100.0, 104.0, 108.0), 106, 107),
     "noise is no trend": ((98.0, 103.0, 99.0, 97.0, 104.0, 101.0), 101, 105),
 }
 
