@@ -2,10 +2,10 @@ import hashlib
 
 import pytest
 import yaml
-from slipstream_testing.manifests import agent_deployment
 
 from slipstream_operator.errors import ManifestError
 from slipstream_operator.local import manifest_file
+from slipstream_testing.manifests import agent_deployment
 
 
 @pytest.fixture

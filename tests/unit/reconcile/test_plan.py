@@ -1,5 +1,4 @@
 import pytest
-from slipstream_testing.observations import built, make_spec, make_summary, observe, replicas, sample, serving
 
 from slipstream_contract.summary import BuildSummary
 from slipstream_operator.api import conditions as c
@@ -7,6 +6,7 @@ from slipstream_operator.reconcile.memory import Memory
 from slipstream_operator.reconcile.observation import Build, Served
 from slipstream_operator.reconcile.plan import plan
 from slipstream_operator.scaling.tuning import Tuning
+from slipstream_testing.observations import built, make_spec, make_summary, observe, replicas, sample, serving
 
 NOON, LATER = "2026-11-23T12:00:00Z", "2026-11-23T12:05:00Z"
 
