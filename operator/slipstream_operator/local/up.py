@@ -20,26 +20,10 @@ from slipstream_operator.local.replicas import listen
 from slipstream_operator.local.world import LocalWorld
 from slipstream_operator.reconcile.memory import Memory
 from slipstream_operator.reconcile.plan import Plan, plan
-from slipstream_operator.scaling.tuning import Tuning
+from slipstream_operator.scaling.tuning import FAST
 
 TICK_SECONDS = 1.0
 DRAIN_SECONDS = 15.0
-
-TUNING = Tuning(
-    window_seconds=60,
-    interval_seconds=2,
-    demand_seconds=8,
-    short_seconds=3,
-    panic_seconds=8,
-    latency_seconds=4,
-    violation_seconds=2,
-    stale_seconds=5,
-    minimum_seconds=4,
-    cold_seconds=2,
-    drain_seconds=4,
-    learning_seconds=20,
-)
-"""Replicas start in a second or two here, so scaling looks less far back than in a cluster."""
 
 
 class View(Protocol):
@@ -111,7 +95,7 @@ class Run:
         now = time.monotonic()
         observation = await self._world.observe(now)
         timestamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        planned = plan(observation, self._memory, TUNING, now, timestamp)
+        planned = plan(observation, self._memory, FAST, now, timestamp)
         self._memory = planned.memory
         await self._world.apply(planned.desired, now)
         frame = Frame(

@@ -49,3 +49,20 @@ class Tuning:
     scale_in_margin: float = 0.1
     drain_seconds: float = 10.0
     learning_seconds: float = 60.0
+
+
+FAST = Tuning(
+    window_seconds=60,
+    interval_seconds=2,
+    demand_seconds=8,
+    short_seconds=3,
+    panic_seconds=8,
+    latency_seconds=4,
+    violation_seconds=2,
+    stale_seconds=5,
+    minimum_seconds=4,
+    cold_seconds=2,
+    drain_seconds=4,
+    learning_seconds=20,
+)
+"""For replicas that start in a second or two, as on a laptop or with cached images: look less far back."""
