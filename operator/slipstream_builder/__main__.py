@@ -11,8 +11,6 @@ from slipstream_builder.commands import build_command, report_command
 def main(arguments: list[str] | None = None) -> int:
     """Run the command in `arguments` (the process's own when None) and return the exit code."""
     parsed = _parser().parse_args(arguments)
-    # Libraries' advice is for those who call them, not for those who run a build.
-    logging.disable(logging.WARNING)
     if parsed.command == "report":
         return report_command(parsed.artifact, parsed.load, parsed.out)
     return build_command(parsed.recipe, parsed.store, parsed.work, parsed.summary)
@@ -34,4 +32,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    # Libraries' advice is for those who call them, not for those who run a build.
+    logging.disable(logging.WARNING)
     sys.exit(main())
