@@ -24,6 +24,9 @@ CHILDREN = (
     "serviceaccounts", "persistentvolumeclaims", "configmaps", "services",
 )  # fmt: skip
 
+CONTROLLERS_SECONDS = 120.0
+"""The cluster's own controllers may still wait before they watch again, after a test took the API server away."""
+
 
 @dataclass(frozen=True)
 class Deployed:
@@ -96,7 +99,7 @@ class Deployed:
         job = self.job()
         digest = self.status()["build"]["recipe"]
         summary = make_summary(**{"recipe_digest": digest, **changes})
-        pod = eventually(lambda: self._running_pods(job["metadata"]["uid"]))[0]
+        pod = eventually(lambda: self._running_pods(job["metadata"]["uid"]), CONTROLLERS_SECONDS)[0]
         pod = self.kubelet.bind_and_run(pod)
         self.kubelet.finish_pod(pod, EXIT_CODES[summary.reason], summary.to_json())
         return summary
@@ -105,7 +108,7 @@ class Deployed:
         """Finish the build and bring up all replicas."""
         summary = self.finish_build(**changes)
         self.deployment()
-        eventually(lambda: self.run_replicas() and self.condition("Ready")[0] == "True")
+        eventually(lambda: self.run_replicas() and self.condition("Ready")[0] == "True", CONTROLLERS_SECONDS)
         return summary
 
     def run_replicas(self) -> int:
