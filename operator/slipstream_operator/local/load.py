@@ -31,9 +31,15 @@ from slipstream_operator.scaling.samples import ReplicaSample
 from slipstream_operator.scrape import Scraper
 
 ROUNDS = 3
-ROUND_SECONDS = 4
+ROUND_SECONDS = 3
 CONCURRENCY = 16
 START_SECONDS = 60.0
+GENERATOR_SECONDS = 0.00012
+"""Processor time that the load generator itself spends on a request, measured with bodies of some ten kilobytes."""
+
+CARRIED_SHARE = 0.7
+"""How full the whole machine may become: beyond that, the figures would tell of the generator's own waiting."""
+
 STOP_SECONDS = 10.0
 
 Say = Callable[[str], None]
@@ -59,12 +65,15 @@ def inputs_file(spec: AgentSpec) -> Path:
     return Path(unquote(urlparse(uri).path))
 
 
-def peak_factor(processors: int) -> float:
-    """Return how many times one replica's throughput the load rises to, so that this machine can still follow.
+def peak_rate(alone: ServingMeasurement, processors: int) -> float:
+    """Return the requests per second to rise to: more than one replica can take, less than this machine can carry.
 
-    The load generator and the system need a share of a processor themselves.
+    `alone` is what one replica did under a closed loop. The processor time of a request, the load generator's share
+    included, bounds what replicas and generator can do together on `processors`.
     """
-    return min(3.0, max(1.15, 0.55 * processors))
+    wanted = alone.requests_per_second * min(3.0, max(1.15, 0.55 * processors))
+    serving_seconds = alone.utilization / alone.requests_per_second
+    return min(wanted, CARRIED_SHARE * processors / (serving_seconds + GENERATOR_SECONDS))
 
 
 def ramp(peak: float, seconds: int) -> str:

@@ -14,7 +14,7 @@ from slipstream_operator.errors import BuildError
 from slipstream_operator.local import processes
 from slipstream_operator.local.folder import StateFolder
 from slipstream_operator.local.frame import Frame
-from slipstream_operator.local.load import Loader, LoadSettings, peak_factor, processors
+from slipstream_operator.local.load import Loader, LoadSettings, peak_rate, processors
 from slipstream_operator.local.record import LoadRecord, Result, read_manifest
 from slipstream_operator.local.replicas import listen
 from slipstream_operator.local.world import LocalWorld
@@ -125,8 +125,7 @@ class Run:
         self._set_phase("rising and falling load")
         self._record = LoadRecord(time.monotonic() - self._began)
         host, port = self._world.replicas.address
-        peak = after.requests_per_second * peak_factor(processors())
-        await loader.rise_and_fall(f"http://{host}:{port}", peak)
+        await loader.rise_and_fall(f"http://{host}:{port}", peak_rate(after, processors()))
         artifact = self._folder.store / names.artifact_folder(summary.artifact_digest or "")
         result = Result(read_manifest(artifact), before, after, self._record, tuple(loader.seconds))
         await self._write_report(result, artifact)
