@@ -101,12 +101,7 @@ class Manifest:
         Raises:
             KeyError: there is none of that name.
         """
-        return next_or_raise(self.variants, name)
-
-
-def next_or_raise(variants: tuple[Variant, ...], name: str) -> Variant:
-    """Return the variant called `name` out of `variants`, or raise KeyError naming those there are."""
-    for variant in variants:
-        if variant.name == name:
-            return variant
-    raise KeyError(f"no variant {name!r}; there are {', '.join(v.name for v in variants)}")
+        for variant in self.variants:
+            if variant.name == name:
+                return variant
+        raise KeyError(f"no variant {name!r}; there are {', '.join(v.name for v in self.variants)}")

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from slipstream_contract.load import LoadSecond
 from slipstream_contract.progress import Progress
 from slipstream_operator.api import conditions
 from slipstream_operator.reconcile.observation import Observation
@@ -18,7 +17,6 @@ class Frame:
     plan: Plan
     progress: tuple[Progress, ...]
     phase: str = ""
-    load: LoadSecond | None = None
 
     def condition(self, kind: str) -> tuple[str, str, str]:
         """Return status, reason and message of one condition."""

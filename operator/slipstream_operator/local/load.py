@@ -91,7 +91,6 @@ class Loader:
         self._folder = folder
         self._settings = settings
         self._inputs = inputs_file(spec)
-        self.latest: LoadSecond | None = None
         self.seconds: list[LoadSecond] = []
 
     async def compare(self, summary: BuildSummary, say: Say) -> tuple[ServingMeasurement, ServingMeasurement]:
@@ -112,8 +111,7 @@ class Loader:
         try:
             async for line in child.stdout:
                 with contextlib.suppress(ContractError):
-                    self.latest = codec.decode_json(LoadSecond, line, "load generator")
-                    self.seconds.append(self.latest)
+                    self.seconds.append(codec.decode_json(LoadSecond, line, "load generator"))
             if await child.wait():
                 raise ServingError(f"the load generator ended: {child.last_line()}")
         finally:

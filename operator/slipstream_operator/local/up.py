@@ -104,7 +104,6 @@ class Run:
             plan=planned,
             progress=tuple(self._world.builds.history),
             phase=self._phase,
-            load=self._loader.latest if self._loader else None,
         )
         if self._record is not None:
             self._record.add(frame)
