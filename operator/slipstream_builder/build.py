@@ -3,27 +3,19 @@
 from dataclasses import replace
 from pathlib import Path
 
-from slipstream_builder import (
-    choice,
-    evaluate,
-    inputs,
-    machine,
-    original,
-    package,
-    plan,
-    profile,
-    search,
-    sessions,
-    summarise,
-    workspace,
-)
+from slipstream_builder import inputs, sessions, summarise
 from slipstream_builder.arrays import Rows
-from slipstream_builder.cache import CandidateCache
+from slipstream_builder.artifact import package, workspace
 from slipstream_builder.errors import RecipeError, ValidationError
 from slipstream_builder.files import write_atomically
+from slipstream_builder.gate import evaluate
+from slipstream_builder.measuring import machine, profile
+from slipstream_builder.measuring.latency import SERVED_BATCH
+from slipstream_builder.measuring.profile import Profile
 from slipstream_builder.outcome import BuildReport, GateSettings, Outcome
-from slipstream_builder.profile import Profile
 from slipstream_builder.reporting import Reporter
+from slipstream_builder.search import choice, original, plan, trial
+from slipstream_builder.search.cache import CandidateCache
 from slipstream_contract import codec
 from slipstream_contract.errors import ContractError
 from slipstream_contract.manifest import REPORT_JSON_FILE, LatencyCurve
@@ -66,9 +58,9 @@ def _reusable(store: Path, recipe: Recipe, files: inputs.Files) -> BuildSummary 
 
 def _bench(
     recipe: Recipe, files: inputs.Files, given: inputs.Inputs, store: Path, reporter: Reporter, deadline: float
-) -> search.Bench:
+) -> trial.Bench:
     key = codec.digest({"inputs": files.digests, "tools": machine.tool_versions(), "cpu": machine.cpu_features()})
-    return search.Bench(
+    return trial.Bench(
         recipe=recipe,
         source=given.model.proto,
         unlabelled=given.unlabelled,
@@ -81,7 +73,7 @@ def _bench(
     )
 
 
-def _accuracy(recipe: Recipe, given: inputs.Inputs) -> search.Accuracy | None:
+def _accuracy(recipe: Recipe, given: inputs.Inputs) -> trial.Accuracy | None:
     """Return what the accuracy gate needs: the source's own scores are the baseline.
 
     Raises:
@@ -97,14 +89,14 @@ def _accuracy(recipe: Recipe, given: inputs.Inputs) -> search.Accuracy | None:
             f"validation set: the source model's {given.metric.name} on it is {scores.mean():.4g}, so no loss can be "
             "told; check that labels and inputs belong together"
         )
-    return search.Accuracy(examination, recipe.validation, scores)
+    return trial.Accuracy(examination, recipe.validation, scores)
 
 
-def _build(bench: search.Bench, given: inputs.Inputs, files: inputs.Files, store: Path, work: Path) -> BuildSummary:
+def _build(bench: trial.Bench, given: inputs.Inputs, files: inputs.Files, store: Path, work: Path) -> BuildSummary:
     base = original.make(bench)
     features = machine.cpu_features()
     planned = plan.make(bench.recipe, base.analysis, machine.has_int8_dot(features))
-    contenders = [search.attempt(candidate, bench, base.model, work) for candidate in planned.candidates]
+    contenders = [trial.attempt(candidate, bench, base.model, work) for candidate in planned.candidates]
     kept, chosen = _select(base, contenders, bench)
     outcomes = (kept[0].outcome, *(_final(contender.outcome, kept) for contender in contenders))
     report = BuildReport(
@@ -112,7 +104,7 @@ def _build(bench: search.Bench, given: inputs.Inputs, files: inputs.Files, store
         recipe_digest=bench.recipe.digest,
         inputs=files.digests,
         source_bytes=len(files.model.data),
-        source_metric=search.estimate(bench.accuracy.baseline, bench.recipe.seed) if bench.accuracy else None,
+        source_metric=trial.estimate(bench.accuracy.baseline, bench.recipe.seed) if bench.accuracy else None,
         gate=_settings(bench),
         objective=bench.recipe.objective,
         accelerator=bench.recipe.accelerator,
@@ -130,7 +122,7 @@ def _build(bench: search.Bench, given: inputs.Inputs, files: inputs.Files, store
 
 
 def _select(
-    base: original.Original, contenders: list[search.Contender], bench: search.Bench
+    base: original.Original, contenders: list[trial.Contender], bench: trial.Bench
 ) -> tuple[tuple[package.Kept, ...], str]:
     """Measure what passed once more, all taking turns, then keep and choose by those figures."""
     models = {plan.BASELINE: base.model}
@@ -145,7 +137,7 @@ def _select(
     figures = {name: _figures(outcomes[name], measured) for name in models}
     names = choice.keep(figures[plan.BASELINE], [figures[name] for name in models if name != plan.BASELINE])
     chosen = choice.choose([figures[name] for name in names])
-    bench.reporter.step("select", 1.0, f"{chosen} is the fastest at batch {choice.SERVED_BATCH}")
+    bench.reporter.step("select", 1.0, f"{chosen} is the fastest at batch {SERVED_BATCH}")
     kept = tuple(_kept(outcomes[name], models[name], opened[name], measured) for name in names)
     return kept, chosen
 
@@ -156,7 +148,7 @@ def _kept(outcome: Outcome, model: bytes, session: sessions.Session, measured: P
 
 
 def _figures(outcome: Outcome, measured: Profile) -> choice.Figures:
-    seconds = measured.curve(outcome.name).measured_seconds(choice.SERVED_BATCH)
+    seconds = measured.curve(outcome.name).measured_seconds(SERVED_BATCH)
     return choice.Figures(outcome.name, outcome.drop or 0.0, seconds, outcome.bytes or 0)
 
 
@@ -173,17 +165,17 @@ def _final(outcome: Outcome, kept: tuple[package.Kept, ...]) -> Outcome:
 
 def _rescaled(outcome: Outcome, baseline: LatencyCurve) -> Outcome:
     """Return the outcome with its curve scaled so that it stands to the baseline's as it did when they took turns."""
-    served = [timing.ratio for timing in outcome.timings if timing.batch == choice.SERVED_BATCH]
+    served = [timing.ratio for timing in outcome.timings if timing.batch == SERVED_BATCH]
     curve = outcome.latency
     if curve is None or not served:
         return outcome
-    scale = served[0] * baseline.measured_seconds(choice.SERVED_BATCH) / curve.measured_seconds(choice.SERVED_BATCH)
+    scale = served[0] * baseline.measured_seconds(SERVED_BATCH) / curve.measured_seconds(SERVED_BATCH)
     points = tuple((batch, seconds * scale) for batch, seconds in curve.points)
     scaled = LatencyCurve(curve.alpha_seconds * scale, curve.beta_seconds * scale, curve.residual, points)
     return replace(outcome, latency=scaled)
 
 
-def _settings(bench: search.Bench) -> GateSettings | None:
+def _settings(bench: trial.Bench) -> GateSettings | None:
     if bench.accuracy is None:
         return None
     metric, asked = bench.accuracy.examination.metric, bench.accuracy.asked
@@ -196,7 +188,7 @@ def _package(
     report: BuildReport,
     kept: tuple[package.Kept, ...],
     given: inputs.Inputs,
-    bench: search.Bench,
+    bench: trial.Bench,
     store: Path,
     work: Path,
 ) -> BuildSummary:

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from slipstream_builder import build, summarise, workspace
+from slipstream_builder import build, summarise
+from slipstream_builder.artifact import workspace
 from slipstream_builder.errors import BuilderError, RecipeError, SourceError, ValidationError
 from slipstream_builder.files import disk_full_in_words, write_atomically
 from slipstream_builder.outcome import BuildReport

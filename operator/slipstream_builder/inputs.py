@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 
-from slipstream_builder import dataset, metrics, source
 from slipstream_builder.arrays import Rows, count, take
 from slipstream_builder.errors import SourceError, ValidationError
-from slipstream_builder.fetch import Fetched, Role, fetch
+from slipstream_builder.gate import evaluate
 from slipstream_builder.reporting import Reporter
+from slipstream_builder.sources import loading
+from slipstream_builder.sources.fetch import Fetched, Role, fetch
+from slipstream_builder.validation import dataset, metrics
 from slipstream_contract.recipe import Recipe
 
 _MODEL = Role("model", SourceError)
@@ -35,7 +37,7 @@ class Files:
 class Inputs:
     """A checked model, the labelled items that decide (None: nothing to prove with), and unlabelled and sample rows."""
 
-    model: source.SourceModel
+    model: loading.SourceModel
     metric: metrics.Metric | None
     labelled: dataset.Labelled | None
     unlabelled: Rows
@@ -49,7 +51,7 @@ def fetch_all(recipe: Recipe, reporter: Reporter) -> Files:
     Raises:
         SourceError, ValidationError: one is missing, unreadable, too large or not the pinned one.
     """
-    source.refuse_pickles(recipe.model.uri)
+    loading.refuse_pickles(recipe.model.uri)
     reporter.step("fetch", 0.0, f"fetching {recipe.model.uri}")
     model = fetch(recipe.model, _MODEL)
     reporter.step("fetch", 0.6, f"model of {len(model.data) / 1e6:.1f} MB")
@@ -65,11 +67,11 @@ def load_all(recipe: Recipe, files: Files) -> Inputs:
     Raises:
         SourceError, ValidationError: one is not fit to build from.
     """
-    model = source.load(files.model, recipe.threads, recipe.accelerator)
+    model = loading.load(files.model, recipe.threads, recipe.accelerator)
     unlabelled = dataset.read_unlabelled(files.unlabelled.data, model.inputs) if files.unlabelled else None
     if recipe.validation is None or files.validation is None:
         rows = (
-            unlabelled if unlabelled is not None else source.synthetic_rows(model.inputs, _SYNTHETIC_ROWS, recipe.seed)
+            unlabelled if unlabelled is not None else loading.synthetic_rows(model.inputs, _SYNTHETIC_ROWS, recipe.seed)
         )
         return Inputs(model, None, None, rows, _sample(rows), ())
     metric = metrics.parse(recipe.validation.metric)
@@ -83,7 +85,7 @@ def load_all(recipe: Recipe, files: Files) -> Inputs:
             f"no unlabelled set was given: {whole - labelled.items} of {whole} validation items calibrate and distil, "
             f"and only the other {labelled.items} count in the gate",
         )
-    dataset.require_enough(labelled, recipe.validation.max_drop, recipe.validation.confidence, shared)
+    evaluate.require_enough(labelled, recipe.validation.max_drop, recipe.validation.confidence, shared)
     rows = unlabelled if unlabelled is not None else labelled.inputs
     return Inputs(model, metric, labelled, rows, _sample(labelled.inputs), notes)
 

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from slipstream_builder.analysis import Analysis
-from slipstream_builder.gate import Timing, Verdict
+from slipstream_builder.gate.verdicts import Verdict
+from slipstream_builder.measuring.analysis import Analysis
+from slipstream_builder.measuring.latency import Timing
 from slipstream_contract.manifest import LatencyCurve, MetricEstimate
 from slipstream_contract.recipe import Objective
 

@@ -1,7 +1,7 @@
 """Puts a finished build, or one that failed, into the summary the operator reads; pure."""
 
 from slipstream_builder import words
-from slipstream_builder.choice import SERVED_BATCH
+from slipstream_builder.measuring.latency import SERVED_BATCH
 from slipstream_builder.outcome import BuildReport, Outcome
 from slipstream_contract.manifest import LatencyCurve, Manifest
 from slipstream_contract.summary import BuildSummary, MetricSummary, Reason, VariantSummary

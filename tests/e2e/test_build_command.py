@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from slipstream_builder.workspace import is_whole
+from slipstream_builder.artifact.workspace import is_whole
 from slipstream_contract import codec
 from slipstream_contract.manifest import Manifest
 from slipstream_contract.progress import Progress

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slipstream_builder import bounds, gate, metrics
+from slipstream_builder.gate import bounds, verdicts
+from slipstream_builder.validation import metrics
 
 NDCG, ACCURACY = metrics.parse("ndcg@10"), metrics.parse("accuracy")
 TRIALS, CONFIDENCE, MAX_DROP = 500, 0.95, 0.02
@@ -16,7 +17,7 @@ MOST_FALSE_PASSES = 25 + math.ceil(3.09 * math.sqrt(TRIALS * 0.05 * 0.95))
 
 
 def passes(metric, baseline, candidate, seed=0):
-    return gate.judge_accuracy(
+    return verdicts.judge_accuracy(
         metric, baseline, candidate, max_drop=MAX_DROP, confidence=CONFIDENCE, seed=seed
     ).verdict.passed
 
@@ -71,7 +72,7 @@ scores = st.lists(st.floats(0.01, 1.0), min_size=2, max_size=60)
 @given(scores, st.floats(0.0, 0.5))
 def test_the_bound_never_promises_more_than_what_was_observed(values, loss):
     base = np.array(values)
-    judged = gate.judge_accuracy(NDCG, base, base * (1 - loss), max_drop=0.01, confidence=CONFIDENCE, seed=0)
+    judged = verdicts.judge_accuracy(NDCG, base, base * (1 - loss), max_drop=0.01, confidence=CONFIDENCE, seed=0)
     assert judged.bound >= judged.drop - 1e-9
 
 

@@ -3,7 +3,7 @@
 from html import escape
 
 from slipstream_builder import words
-from slipstream_builder.choice import SERVED_BATCH
+from slipstream_builder.measuring.latency import SERVED_BATCH
 from slipstream_builder.outcome import BuildReport
 from slipstream_builder.report import load_plots, plots, tables
 from slipstream_builder.report.style import CSS

@@ -4,7 +4,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator, PercentFormatter
 
-from slipstream_builder.choice import SERVED_BATCH
+from slipstream_builder.measuring.latency import SERVED_BATCH
 from slipstream_builder.outcome import BuildReport, Outcome
 from slipstream_builder.report import canvas
 

@@ -3,8 +3,8 @@
 from html import escape
 
 from slipstream_builder import words
-from slipstream_builder.choice import SERVED_BATCH
-from slipstream_builder.gate import Verdict
+from slipstream_builder.gate.verdicts import Verdict
+from slipstream_builder.measuring.latency import SERVED_BATCH
 from slipstream_builder.outcome import BuildReport, Outcome
 from slipstream_contract.load import LoadReport, ServingMeasurement
 

@@ -3,14 +3,15 @@ import math
 import numpy as np
 import pytest
 
-from slipstream_builder import bounds, gate, metrics
+from slipstream_builder.gate import bounds, verdicts
+from slipstream_builder.validation import metrics
 
 ACCURACY = metrics.parse("accuracy")
 NDCG = metrics.parse("ndcg@10")
 
 
 def judge(metric, baseline, candidate, max_drop=0.01):
-    return gate.judge_accuracy(
+    return verdicts.judge_accuracy(
         metric, np.asarray(baseline, float), np.asarray(candidate, float), max_drop=max_drop, confidence=0.95, seed=0
     )
 
@@ -106,17 +107,17 @@ def test_tangos_bound_is_near_walds_where_items_abound():
 
 
 def test_benefit_takes_speed_beyond_noise_or_a_smaller_size():
-    faster = gate.Timing(32, 0.5, 0.4, 0.6)
-    unsure = gate.Timing(32, 0.95, 0.8, 1.1)
-    slower = gate.Timing(32, 2.0, 1.9, 2.1)
-    assert gate.judge_benefit((faster,), 100, 100).passed
-    assert gate.judge_benefit((slower,), 40, 100).passed
-    assert not gate.judge_benefit((unsure, slower), 100, 100).passed
+    faster = verdicts.Timing(32, 0.5, 0.4, 0.6)
+    unsure = verdicts.Timing(32, 0.95, 0.8, 1.1)
+    slower = verdicts.Timing(32, 2.0, 1.9, 2.1)
+    assert verdicts.judge_benefit((faster,), 100, 100).passed
+    assert verdicts.judge_benefit((slower,), 40, 100).passed
+    assert not verdicts.judge_benefit((unsure, slower), 100, 100).passed
 
 
 def test_isolation_holds_when_batchmates_change_nothing():
     quiet = (np.array([1.0, 2.0], np.float32),)
-    verdict = gate.judge_isolation(quiet, {"NaN": (quiet[0].copy(),)})
+    verdict = verdicts.judge_isolation(quiet, {"NaN": (quiet[0].copy(),)})
     assert verdict.passed
     assert "bit for bit" in verdict.reason
 
@@ -124,11 +125,11 @@ def test_isolation_holds_when_batchmates_change_nothing():
 @pytest.mark.parametrize("moved", [2.1, math.nan, math.inf])
 def test_isolation_fails_when_batchmates_move_a_result_and_names_them(moved):
     quiet = (np.array([1.0, 2.0], np.float32),)
-    verdict = gate.judge_isolation(quiet, {"NaN": quiet, "large values": (np.array([1.0, moved], np.float32),)})
+    verdict = verdicts.judge_isolation(quiet, {"NaN": quiet, "large values": (np.array([1.0, moved], np.float32),)})
     assert not verdict.passed
     assert "large values" in verdict.reason
 
 
 def test_isolation_fails_when_ordinary_rows_already_give_nan():
     broken = (np.array([math.nan]),)
-    assert not gate.judge_isolation(broken, {"NaN": broken}).passed
+    assert not verdicts.judge_isolation(broken, {"NaN": broken}).passed

@@ -1,6 +1,6 @@
 import pytest
 
-from slipstream_builder import analysis, latency
+from slipstream_builder.measuring import analysis, latency
 
 
 def test_exact_points_give_their_line_back():

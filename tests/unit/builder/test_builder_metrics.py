@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from slipstream_builder import metrics
 from slipstream_builder.errors import ValidationError
+from slipstream_builder.validation import metrics
 
 
 def test_ndcg_of_a_perfect_ranking_is_one():

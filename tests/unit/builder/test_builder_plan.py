@@ -2,9 +2,9 @@ import dataclasses
 
 import pytest
 
-from slipstream_builder import choice, plan
-from slipstream_builder.analysis import Analysis
 from slipstream_builder.errors import RecipeError
+from slipstream_builder.measuring.analysis import Analysis
+from slipstream_builder.search import choice, plan
 from slipstream_builder.techniques.configs import Optimize, PruneChannels, QuantizeStatic
 from slipstream_contract.recipe import Recipe, Source, Validation
 

@@ -2,10 +2,23 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from statistics import median
 
-from slipstream_builder.gate import Timing
 from slipstream_contract.manifest import LatencyCurve
+
+SERVED_BATCH = 32
+"""The batch size that variants are compared at."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The candidate's latency over the original's at one batch size, and its 95 % interval."""
+
+    batch: int
+    ratio: float
+    low: float
+    high: float
 
 
 def fit(points: Mapping[int, float]) -> LatencyCurve:

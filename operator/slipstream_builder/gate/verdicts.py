@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from slipstream_builder import bounds, words
+from slipstream_builder import words
 from slipstream_builder.arrays import Array, Scores
-from slipstream_builder.metrics import Metric
+from slipstream_builder.gate import bounds
+from slipstream_builder.measuring.latency import Timing
+from slipstream_builder.validation.metrics import Metric
 
 ISOLATION_TOLERANCE = 1e-5
 """How far, as a share of its largest value, a row's output may move when its batchmates change."""
@@ -32,16 +34,6 @@ class AccuracyVerdict:
     verdict: Verdict
     drop: float | None = None
     bound: float | None = None
-
-
-@dataclass(frozen=True)
-class Timing:
-    """The candidate's latency over the original's at one batch size, and its 95 % interval."""
-
-    batch: int
-    ratio: float
-    low: float
-    high: float
 
 
 def judge_accuracy(

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from slipstream_builder import dataset, metrics
 from slipstream_builder.arrays import Array, Rows, Scores, count, take
 from slipstream_builder.errors import ValidationError
-from slipstream_builder.gate import Verdict, judge_isolation
+from slipstream_builder.gate import bounds
+from slipstream_builder.gate.verdicts import Verdict, judge_isolation
 from slipstream_builder.sessions import Session, run, run_in_batches
+from slipstream_builder.validation import dataset, metrics
 
 _BATCH = 64
 _MATES = 7
@@ -20,6 +21,22 @@ class Examination:
 
     metric: metrics.Metric
     labelled: dataset.Labelled
+
+
+def require_enough(labelled: dataset.Labelled, max_drop: float, confidence: float, shared: bool) -> None:
+    """Accept a set that can decide whether the loss is at most `max_drop`.
+
+    Raises:
+        ValidationError: even a candidate that changes nothing could not be shown to be good enough.
+    """
+    needed = bounds.fewest_items(max_drop, confidence)
+    if labelled.items < needed:
+        total = -(-needed * dataset.SET_ASIDE // (dataset.SET_ASIDE - 1)) if shared else needed
+        aside = " (a quarter is set aside when no unlabelled set is given)" if shared else ""
+        raise ValidationError(
+            f"validation set: {labelled.items} items decide the gate{aside}; showing a loss of at most {max_drop:.2%} "
+            f"at {confidence:.0%} confidence takes at least {total}: add items or raise maxDrop"
+        )
 
 
 def prepare(metric: metrics.Metric, labelled: dataset.Labelled, source: Session) -> Examination:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 MAX_KEPT = 4
-SERVED_BATCH = 32
 
 
 @dataclass(frozen=True)

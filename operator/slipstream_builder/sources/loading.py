@@ -7,10 +7,11 @@ import onnx
 import onnx.inliner
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from slipstream_builder import safety, sessions
+from slipstream_builder import sessions
 from slipstream_builder.arrays import Array
 from slipstream_builder.errors import SourceError
-from slipstream_builder.fetch import Fetched
+from slipstream_builder.sources import safety
+from slipstream_builder.sources.fetch import Fetched
 from slipstream_contract.manifest import TensorSpec
 from slipstream_contract.recipe import Accelerator
 

@@ -8,8 +8,7 @@ from statistics import median
 import numpy as np
 
 from slipstream_builder.arrays import Rows, count, take
-from slipstream_builder.gate import Timing
-from slipstream_builder.latency import compare, fit
+from slipstream_builder.measuring.latency import Timing, compare, fit
 from slipstream_builder.sessions import Session, run
 from slipstream_contract.manifest import LatencyCurve
 

@@ -3,8 +3,8 @@
 import re
 from dataclasses import dataclass
 
-from slipstream_builder.analysis import Analysis
 from slipstream_builder.errors import RecipeError
+from slipstream_builder.measuring.analysis import Analysis
 from slipstream_builder.techniques.configs import (
     Optimize,
     PruneChannels,

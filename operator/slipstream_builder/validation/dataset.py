@@ -10,16 +10,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from slipstream_builder import bounds, sessions
+from slipstream_builder import sessions
 from slipstream_builder.arrays import Array, Rows, count, take
 from slipstream_builder.errors import ValidationError
-from slipstream_builder.metrics import Metric
+from slipstream_builder.validation.metrics import Metric
 from slipstream_contract.manifest import TensorSpec
 
 LABELS = "labels"
 IGNORE = "ignore"
 MAX_UNPACKED_BYTES = 8 << 30
-_SET_ASIDE = 4
+SET_ASIDE = 4
 
 
 @dataclass(frozen=True)
@@ -69,24 +69,8 @@ def read_unlabelled(data: bytes, inputs: tuple[TensorSpec, ...]) -> Rows:
 def set_aside(labelled: Labelled, seed: int) -> tuple[Labelled, Rows]:
     """Split a quarter of the items off, for calibration and distillation; the rest decides the gate."""
     order = np.random.default_rng(seed).permutation(labelled.items)
-    cut = max(1, labelled.items // _SET_ASIDE)
+    cut = max(1, labelled.items // SET_ASIDE)
     return labelled.part(np.sort(order[cut:])), take(labelled.inputs, np.sort(order[:cut]))
-
-
-def require_enough(labelled: Labelled, max_drop: float, confidence: float, shared: bool) -> None:
-    """Accept a set that can decide whether the loss is at most `max_drop`.
-
-    Raises:
-        ValidationError: even a candidate that changes nothing could not be shown to be good enough.
-    """
-    needed = bounds.fewest_items(max_drop, confidence)
-    if labelled.items < needed:
-        total = -(-needed * _SET_ASIDE // (_SET_ASIDE - 1)) if shared else needed
-        aside = " (a quarter is set aside when no unlabelled set is given)" if shared else ""
-        raise ValidationError(
-            f"validation set: {labelled.items} items decide the gate{aside}; showing a loss of at most {max_drop:.2%} "
-            f"at {confidence:.0%} confidence takes at least {total}: add items or raise maxDrop"
-        )
 
 
 def with_reference(labelled: Labelled, top1: Array) -> Labelled:

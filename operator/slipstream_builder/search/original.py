@@ -5,11 +5,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx
 
-from slipstream_builder import analysis, costs, evaluate, machine, plan, profile, search, sessions
+from slipstream_builder import sessions
 from slipstream_builder.arrays import take
 from slipstream_builder.errors import SourceError, TechniqueError
-from slipstream_builder.gate import AccuracyVerdict, judge_accuracy
+from slipstream_builder.gate import evaluate
+from slipstream_builder.gate.verdicts import AccuracyVerdict, judge_accuracy
+from slipstream_builder.measuring import analysis, costs, machine, profile
 from slipstream_builder.outcome import Outcome
+from slipstream_builder.search import plan, trial
 
 _SAME_OUTPUT = 1e-3
 _COMPARED_ROWS = 32
@@ -25,7 +28,7 @@ class Original:
     notes: tuple[str, ...]
 
 
-def make(bench: search.Bench) -> Original:
+def make(bench: trial.Bench) -> Original:
     """Return the optimised original; where optimisation fails or changes results, the source as it is.
 
     Raises:
@@ -66,11 +69,11 @@ def make(bench: search.Bench) -> Original:
     return Original(_with_accuracy(outcome, session, bench), model, found, notes)
 
 
-def _optimised(bench: search.Bench) -> tuple[bytes, tuple[str, ...], float, tuple[str, ...]]:
+def _optimised(bench: trial.Bench) -> tuple[bytes, tuple[str, ...], float, tuple[str, ...]]:
     source = bench.source.SerializeToString(deterministic=True)
     candidate = plan.original()
     try:
-        model, seconds = search.build(candidate, bench)
+        model, seconds = trial.build(candidate, bench)
         difference = _difference(bench.open(source), bench.open(model), bench)
     except TechniqueError as error:
         return source, (), 0.0, (f"the graph was left as it is: {error}",)
@@ -79,7 +82,7 @@ def _optimised(bench: search.Bench) -> tuple[bytes, tuple[str, ...], float, tupl
     return model, plan.labels(candidate.techniques), seconds, ()
 
 
-def _difference(source: sessions.Session, optimised: sessions.Session, bench: search.Bench) -> float:
+def _difference(source: sessions.Session, optimised: sessions.Session, bench: trial.Bench) -> float:
     """Return how far an output moved, as a share of the largest value of that output; infinity where not a number."""
     rows = take(bench.rows, slice(0, _COMPARED_ROWS))
     worst = 0.0
@@ -92,7 +95,7 @@ def _difference(source: sessions.Session, optimised: sessions.Session, bench: se
     return worst
 
 
-def _with_accuracy(outcome: Outcome, session: sessions.Session, bench: search.Bench) -> Outcome:
+def _with_accuracy(outcome: Outcome, session: sessions.Session, bench: trial.Bench) -> Outcome:
     if bench.accuracy is None:
         return outcome
     scores = evaluate.scores(session, bench.accuracy.examination)
@@ -107,7 +110,7 @@ def _with_accuracy(outcome: Outcome, session: sessions.Session, bench: search.Be
     return replace(
         outcome,
         verdicts=(judged.verdict, *outcome.verdicts),
-        metric=search.estimate(scores, bench.recipe.seed),
+        metric=trial.estimate(scores, bench.recipe.seed),
         drop=judged.drop,
         drop_bound=judged.bound,
     )

@@ -6,15 +6,18 @@ from pathlib import Path
 
 import onnx
 
-from slipstream_builder import bounds, costs, evaluate, gate, plan, profile, sessions
+from slipstream_builder import sessions
 from slipstream_builder.arrays import Rows, Scores
-from slipstream_builder.cache import CandidateCache
 from slipstream_builder.errors import BuilderError, DiskFullError, OutOfTimeError, TechniqueError
 from slipstream_builder.files import is_disk_full
-from slipstream_builder.metrics import Task
+from slipstream_builder.gate import bounds, evaluate, verdicts
+from slipstream_builder.measuring import costs, profile
 from slipstream_builder.outcome import Outcome
 from slipstream_builder.reporting import Reporter
+from slipstream_builder.search import plan
+from slipstream_builder.search.cache import CandidateCache
 from slipstream_builder.techniques.context import TechniqueContext
+from slipstream_builder.validation.metrics import Task
 from slipstream_contract.manifest import MetricEstimate
 from slipstream_contract.recipe import Recipe, Validation
 
@@ -152,10 +155,10 @@ def _judge(draft: Outcome, model: bytes, baseline: bytes, bench: Bench) -> Outco
 def _with_accuracy(outcome: Outcome, session: sessions.Session, bench: Bench) -> Outcome:
     accuracy = bench.accuracy
     if accuracy is None:
-        verdict = gate.Verdict("accuracy", False, "there is no validation set to prove it on")
+        verdict = verdicts.Verdict("accuracy", False, "there is no validation set to prove it on")
         return replace(outcome, verdicts=(*outcome.verdicts, verdict))
     scores = evaluate.scores(session, accuracy.examination)
-    judged = gate.judge_accuracy(
+    judged = verdicts.judge_accuracy(
         accuracy.examination.metric,
         accuracy.baseline,
         scores,
@@ -178,7 +181,7 @@ def _with_benefit(outcome: Outcome, session: sessions.Session, baseline: bytes, 
         {outcome.name: session, plan.BASELINE: bench.open(baseline)}, bench.rows, bench.reporter.clock
     )
     timings = measured.timings(outcome.name, plan.BASELINE)
-    verdict = gate.judge_benefit(timings, outcome.bytes or 0, len(baseline))
+    verdict = verdicts.judge_benefit(timings, outcome.bytes or 0, len(baseline))
     return replace(
         outcome, verdicts=(*outcome.verdicts, verdict), latency=measured.curve(outcome.name), timings=timings
     )

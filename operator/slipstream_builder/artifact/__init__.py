@@ -1,0 +1,1 @@
+"""The artifact folder and the store it is published in."""

@@ -1,0 +1,1 @@
+"""Latency, costs and what holds a model back."""

@@ -1,0 +1,1 @@
+"""What decides the gate: the held-out items and the metric."""
