@@ -1,6 +1,6 @@
 """Names for the arrays that flow through the builder."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,9 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 Rows = Mapping[str, Array]
 """Model inputs by name; the first axis of every array counts the items."""
+
+Policy = Callable[[Rows], Array]
+"""A model as an agent: from a batch of states to its first output, [items, ...]."""
 
 Scores = npt.NDArray[np.float64]
 """One score an item."""

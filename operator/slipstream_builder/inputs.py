@@ -55,7 +55,8 @@ def fetch_all(recipe: Recipe, reporter: Reporter) -> Files:
     reporter.step("fetch", 0.0, f"fetching {recipe.model.uri}")
     model = fetch(recipe.model, _MODEL)
     reporter.step("fetch", 0.6, f"model of {len(model.data) / 1e6:.1f} MB")
-    validation = fetch(recipe.validation.dataset, _VALIDATION) if recipe.validation else None
+    dataset_source = recipe.validation.dataset if recipe.validation else None
+    validation = fetch(dataset_source, _VALIDATION) if dataset_source else None
     unlabelled = fetch(recipe.unlabelled, _UNLABELLED) if recipe.unlabelled else None
     reporter.step("fetch", 1.0, "all files are here")
     return Files(model, validation, unlabelled)

@@ -26,6 +26,9 @@ TERMINATION_PATH = "/dev/termination-log"
 CLAIMS_PATH = "/mnt/claims"
 """Where `pvc://CLAIM/PATH` is mounted: `/mnt/claims/CLAIM/PATH`."""
 
+SECRETS_PATH = "/mnt/secrets"
+"""Where the credentials of a source are mounted: `/mnt/secrets/SECRET/KEY`."""
+
 RECIPES_FOLDER = "recipes"
 """Below the artifact store: `recipes/RECIPE_DIGEST.json`, the summary of a finished build."""
 

@@ -11,24 +11,39 @@ Accelerator = Literal["cpu", "cuda"]
 
 @dataclass(frozen=True)
 class Source:
-    """A file to fetch: a URI, and the SHA-256 (hex) it must have when the user pinned it."""
+    """A file to fetch: a URI, the SHA-256 (hex) it must have when pinned, and the secret that opens the store.
+
+    The secret's keys are files below `names.SECRETS_PATH/SECRET`; without one, the surroundings' own credentials count.
+    """
 
     uri: str
     sha256: str | None = None
+    secret: str | None = None
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A gymnasium environment to act in: its registered id, and the number of seeded episodes that decide."""
+
+    id: str
+    episodes: int
 
 
 @dataclass(frozen=True)
 class Validation:
-    """The held-out items that decide the gate.
+    """What decides the gate: held-out items, or episodes in an environment; exactly one of the two.
 
     `max_drop` is the relative loss that may be accepted (0.01 for "1%"); `confidence` the one-sided
-    confidence at which the loss must be shown to be smaller (0.95 for "95%").
+    confidence at which the loss must be shown to be smaller (0.95 for "95%"). `max_slice_drop` is the loss that may
+    be accepted on each slice that the data set names; None: slices do not count.
     """
 
-    dataset: Source
     metric: str
     max_drop: float
     confidence: float
+    dataset: Source | None = None
+    environment: Environment | None = None
+    max_slice_drop: float | None = None
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ import onnx
 from slipstream_builder import sessions
 from slipstream_builder.arrays import take
 from slipstream_builder.errors import SourceError, TechniqueError
-from slipstream_builder.gate import evaluate
+from slipstream_builder.gate import evaluate, isolation
 from slipstream_builder.gate.verdicts import AccuracyVerdict, judge_accuracy
 from slipstream_builder.measuring import analysis, costs, machine, profile
 from slipstream_builder.outcome import Outcome
 from slipstream_builder.search import plan, trial
+from slipstream_builder.techniques import catalogue
 
 _SAME_OUTPUT = 1e-3
 _COMPARED_ROWS = 32
@@ -38,10 +39,10 @@ def make(bench: trial.Bench) -> Original:
     bench.reporter.step("analyse", 0.0, "optimising the graph")
     model, techniques, seconds, notes = _optimised(bench)
     session = bench.open(model)
-    isolation = evaluate.isolation(session, bench.rows)
-    if not isolation.passed:
+    isolated = isolation.examine(session, bench.rows)
+    if not isolated.passed:
         raise SourceError(
-            f"model: {isolation.reason}, so requests could not share a batch; export it in evaluation mode, "
+            f"model: {isolated.reason}, so requests could not share a batch; export it in evaluation mode, "
             "with every operation row by row"
         )
     bench.reporter.step("analyse", 0.3, "measuring latency over batch sizes")
@@ -60,7 +61,7 @@ def make(bench: trial.Bench) -> Original:
         techniques,
         "kept",
         "the original is always kept",
-        verdicts=(isolation,),
+        verdicts=(isolated,),
         bytes=len(model),
         parameters=found.parameters,
         latency=curve,
@@ -79,7 +80,7 @@ def _optimised(bench: trial.Bench) -> tuple[bytes, tuple[str, ...], float, tuple
         return source, (), 0.0, (f"the graph was left as it is: {error}",)
     if difference > _SAME_OUTPUT:
         return source, (), 0.0, (f"the graph was left as it is: optimising it moved outputs by {difference:.1e}",)
-    return model, plan.labels(candidate.techniques), seconds, ()
+    return model, catalogue.labels(candidate.techniques), seconds, ()
 
 
 def _difference(source: sessions.Session, optimised: sessions.Session, bench: trial.Bench) -> float:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from slipstream_builder.errors import RecipeError
 from slipstream_builder.measuring.analysis import Analysis
+from slipstream_builder.techniques import catalogue
 from slipstream_builder.techniques.configs import (
     Optimize,
     PruneChannels,
@@ -15,7 +16,6 @@ from slipstream_builder.techniques.configs import (
 from slipstream_contract.recipe import Recipe
 
 BASELINE = "optimized"
-NAMES = "Optimize, QuantizeDynamic, QuantizeStatic, PruneChannels50, PruneChannels75"
 
 _SHORT = {"QuantizeDynamic": "int8-dynamic", "QuantizeStatic": "int8"}
 
@@ -60,26 +60,9 @@ def check(recipe: Recipe) -> None:
         if not 0.5 <= recipe.validation.confidence < 1:
             raise RecipeError(f"recipe.validation.confidence: {recipe.validation.confidence} must be 0.5 to below 1")
     if recipe.mode == "Manual" and not recipe.techniques:
-        raise RecipeError(f"recipe.techniques: mode Manual needs some; use {NAMES}")
+        raise RecipeError(f"recipe.techniques: mode Manual needs some; use {catalogue.NAMES}")
     for name in recipe.techniques:
-        parse_technique(name, int8_dot=True)
-
-
-def parse_technique(name: str, int8_dot: bool) -> Technique:
-    """Return the technique called `name`; without `int8_dot` in the processor, static int8 keeps to 7 bits.
-
-    Raises:
-        RecipeError: there is none of that name.
-    """
-    if match := re.fullmatch(r"PruneChannels([1-9]\d?)", name):
-        return PruneChannels(int(match[1]) / 100)
-    if name == "Optimize":
-        return Optimize()
-    if name == "QuantizeDynamic":
-        return QuantizeDynamic()
-    if name == "QuantizeStatic":
-        return QuantizeStatic(reduce_range=not int8_dot)
-    raise RecipeError(f"recipe.techniques: {name!r} is not known; use {NAMES}")
+        catalogue.parse(name, int8_dot=True)
 
 
 def make(recipe: Recipe, analysis: Analysis, int8_dot: bool) -> Plan:
@@ -91,7 +74,7 @@ def make(recipe: Recipe, analysis: Analysis, int8_dot: bool) -> Plan:
             (), "no validation set, so nothing can prove a compressed model: only the optimised original is built"
         )
     if recipe.mode == "Manual":
-        techniques = tuple(parse_technique(name, int8_dot) for name in recipe.techniques)
+        techniques = tuple(catalogue.parse(name, int8_dot) for name in recipe.techniques)
         return Plan((Candidate(_manual_name(recipe.techniques), techniques),), "the techniques were given")
     bound = _because(analysis)
     if recipe.accelerator == "cuda":
@@ -107,24 +90,6 @@ def make(recipe: Recipe, analysis: Analysis, int8_dot: bool) -> Plan:
         ),
         bound + ("" if int8_dot else "; this processor has no int8 dot product, so weights keep to 7 bits"),
     )
-
-
-def labels(techniques: tuple[Technique, ...]) -> tuple[str, ...]:
-    """Return the techniques in words, for the manifest and the report."""
-    return tuple(_label(technique) for technique in techniques)
-
-
-def _label(technique: Technique) -> str:
-    match technique:
-        case Optimize():
-            return "graph optimisation"
-        case QuantizeDynamic():
-            return "int8, activations quantised at run time"
-        case QuantizeStatic():
-            bits = ", 7-bit weights" if technique.reduce_range else ""
-            return f"int8, calibrated ({technique.calibration}{bits})"
-        case PruneChannels():
-            return f"{technique.fraction:.0%} of channels pruned, distilled from the source"
 
 
 def _manual_name(names: tuple[str, ...]) -> str:

@@ -10,12 +10,13 @@ from slipstream_builder import sessions
 from slipstream_builder.arrays import Rows, Scores
 from slipstream_builder.errors import BuilderError, DiskFullError, OutOfTimeError, TechniqueError
 from slipstream_builder.files import is_disk_full
-from slipstream_builder.gate import bounds, evaluate, verdicts
+from slipstream_builder.gate import bounds, evaluate, isolation, verdicts
 from slipstream_builder.measuring import costs, profile
 from slipstream_builder.outcome import Outcome
 from slipstream_builder.reporting import Reporter
 from slipstream_builder.search import plan
 from slipstream_builder.search.cache import CandidateCache
+from slipstream_builder.techniques import catalogue
 from slipstream_builder.techniques.context import TechniqueContext
 from slipstream_builder.validation.metrics import Task
 from slipstream_contract.manifest import MetricEstimate
@@ -86,7 +87,7 @@ def attempt(candidate: plan.Candidate, bench: Bench, baseline: bytes, folder: Pa
     Raises:
         DiskFullError: what was built cannot be kept.
     """
-    labels = plan.labels(candidate.techniques)
+    labels = catalogue.labels(candidate.techniques)
     if bench.reporter.clock() >= bench.deadline:
         reason = f"the time budget of {bench.recipe.budget_seconds} s was spent before its turn"
         return Contender(Outcome(candidate.name, labels, "skipped", reason), None)
@@ -120,7 +121,7 @@ def _apply_all(candidate: plan.Candidate, bench: Bench) -> onnx.ModelProto:
     model.CopyFrom(bench.source)
     for position, technique in enumerate(candidate.techniques):
         report = _share(bench, candidate, position)
-        report(0.0, plan.labels((technique,))[0])
+        report(0.0, catalogue.labels((technique,))[0])
         context = TechniqueContext(
             source=bench.source,
             unlabelled=bench.unlabelled,
@@ -145,7 +146,7 @@ def _judge(draft: Outcome, model: bytes, baseline: bytes, bench: Bench) -> Outco
     session = bench.open(model)
     outcome = replace(draft, bytes=len(model), parameters=costs.parameters(onnx.load_from_string(model)))
     outcome = _with_accuracy(outcome, session, bench)
-    outcome = replace(outcome, verdicts=(*outcome.verdicts, evaluate.isolation(session, bench.rows)))
+    outcome = replace(outcome, verdicts=(*outcome.verdicts, isolation.examine(session, bench.rows)))
     outcome = _with_benefit(outcome, session, baseline, bench)
     failed = [verdict for verdict in outcome.verdicts if not verdict.passed]
     reason = "; ".join(f"{verdict.name}: {verdict.reason}" for verdict in failed) or "passed every gate"

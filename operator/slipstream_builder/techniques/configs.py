@@ -21,10 +21,12 @@ class QuantizeStatic:
     """Weights in int8 per output channel, activations in uint8 with scales calibrated beforehand (QDQ form).
 
     `reduce_range` keeps weights to 7 bits, for CPUs without VNNI, whose int8 products saturate otherwise.
+    `worst_kept` nodes, those whose quantisation costs the most by measured loss, stay in float.
     """
 
     calibration: Calibration = "MinMax"
     reduce_range: bool = False
+    worst_kept: int = 0
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,12 @@ from typing import Literal
 
 import onnx
 
-from slipstream_builder.arrays import Rows
+from slipstream_builder.arrays import Array, Policy, Rows
 
-Task = Literal["ranking", "classification", "regression"]
+Task = Literal["ranking", "classification", "regression", "embedding", "policy"]
+
+Explore = Callable[[Policy, int, int], Rows]
+"""Acts with a policy in the environment and returns the states it met: (policy, number of states, seed) -> rows."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,8 @@ class TechniqueContext:
     `source` is the original model and, in distillation, the teacher. `unlabelled` holds inputs by name, to calibrate
     and distil with; the first axis counts the items. `threads` is the number of threads to compute with: like
     `seed`, it belongs to the conditions under which the same bytes come out. `report` takes the progress within the
-    technique, 0 to 1, and a line for people.
+    technique, 0 to 1, and a line for people. `labels` belong to the unlabelled rows, where the user gave some;
+    `explore` gathers the states that a student meets, where there is an environment.
     """
 
     source: onnx.ModelProto
@@ -27,3 +31,5 @@ class TechniqueContext:
     seed: int
     threads: int
     report: Callable[[float, str], None]
+    labels: Array | None = None
+    explore: Explore | None = None

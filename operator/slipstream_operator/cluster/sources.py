@@ -11,7 +11,7 @@ def claims(spec: AgentSpec) -> tuple[str, ...]:
         ManifestError: a source is not one that a pod can read.
     """
     fields = {"spec.model.uri": spec.model.uri}
-    if spec.validation is not None:
+    if spec.validation is not None and spec.validation.dataset is not None:
         fields["spec.validation.dataset.uri"] = spec.validation.dataset.uri
     if spec.unlabelled is not None:
         fields["spec.compression.dataset.uri"] = spec.unlabelled.uri

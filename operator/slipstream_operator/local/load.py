@@ -59,7 +59,8 @@ def inputs_file(spec: AgentSpec) -> Path:
     Raises:
         MachineError: the deployment names no validation set on this machine.
     """
-    uri = spec.validation.dataset.uri if spec.validation else ""
+    dataset = spec.validation.dataset if spec.validation else None
+    uri = dataset.uri if dataset else ""
     if not uri.startswith("file:"):
         raise MachineError("--load needs spec.validation.dataset to be a file of this machine, to take requests from")
     return Path(unquote(urlparse(uri).path))

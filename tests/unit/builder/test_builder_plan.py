@@ -9,7 +9,7 @@ from slipstream_builder.techniques.configs import Optimize, PruneChannels, Quant
 from slipstream_contract.recipe import Recipe, Source, Validation
 
 ANALYSIS = Analysis("Compute", "because", 1.0, 1, 1)
-RECIPE = Recipe("agent", Source("model.onnx"), Validation(Source("v.npz"), "accuracy", 0.01, 0.95))
+RECIPE = Recipe("agent", Source("model.onnx"), Validation("accuracy", 0.01, 0.95, Source("v.npz")))
 
 
 def names(recipe, int8_dot=True):

@@ -8,7 +8,7 @@ from slipstream_contract.recipe import Recipe, Source, Validation
 RECIPE = Recipe(
     name="recommender",
     model=Source("file:///m.onnx", "ab" * 32),
-    validation=Validation(Source("file:///v.npz"), "ndcg@10", 0.01, 0.95),
+    validation=Validation("ndcg@10", 0.01, 0.95, Source("file:///v.npz")),
     techniques=("Optimize",),
 )
 
