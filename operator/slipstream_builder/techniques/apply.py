@@ -13,8 +13,8 @@ from slipstream_builder.techniques.configs import (
 )
 from slipstream_builder.techniques.context import TechniqueContext
 from slipstream_builder.techniques.optimize import optimize
-from slipstream_builder.techniques.prune import prune_channels
 from slipstream_builder.techniques.quantize import quantize_dynamic, quantize_static
+from slipstream_builder.techniques.training.prune import prune_channels
 
 __all__ = ["TechniqueContext", "apply"]
 

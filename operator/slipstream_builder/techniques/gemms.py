@@ -8,7 +8,7 @@ import onnx
 from onnx import helper, shape_inference
 
 from slipstream_builder.techniques import graphs
-from slipstream_builder.techniques.interpreter import fused_biases
+from slipstream_builder.techniques.conversion.interpreter import fused_biases
 
 
 def with_gemms(model: onnx.ModelProto) -> onnx.ModelProto:

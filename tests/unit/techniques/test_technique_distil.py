@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slipstream_builder.techniques.augment import batches, dropped, is_sparse, mixed
-from slipstream_builder.techniques.losses import distillation_loss, is_distribution
+from slipstream_builder.techniques.training.augment import batches, dropped, is_sparse, mixed
+from slipstream_builder.techniques.training.losses import distillation_loss, is_distribution
 
 TASKS = ["ranking", "classification", "regression"]
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from slipstream_builder.errors import TechniqueError
-from slipstream_builder.techniques.interpreter import Interpreter, written_back
+from slipstream_builder.techniques.conversion.interpreter import Interpreter, written_back
 
 
 @pytest.fixture

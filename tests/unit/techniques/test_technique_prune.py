@@ -5,10 +5,10 @@ import onnx
 import pytest
 
 from slipstream_builder.errors import TechniqueError
-from slipstream_builder.techniques import distill
 from slipstream_builder.techniques.apply import apply
 from slipstream_builder.techniques.configs import PruneChannels
 from slipstream_builder.techniques.graphs import constants
+from slipstream_builder.techniques.training import distill
 
 
 @pytest.fixture(autouse=True)

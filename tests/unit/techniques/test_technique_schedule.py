@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipstream_builder.techniques.schedule import kept_channels, multiple_of, sparsity
+from slipstream_builder.techniques.training.schedule import kept_channels, multiple_of, sparsity
 
 fractions = st.floats(0.0, 1.0)
 steps = st.integers(1, 10_000)

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from slipstream_builder.arrays import Rows, count
-from slipstream_builder.techniques.augment import batches
 from slipstream_builder.techniques.context import Task
-from slipstream_builder.techniques.interpreter import Interpreter
-from slipstream_builder.techniques.losses import distillation_loss
+from slipstream_builder.techniques.conversion.interpreter import Interpreter
+from slipstream_builder.techniques.training.augment import batches
+from slipstream_builder.techniques.training.losses import distillation_loss
 
 BATCH = 128
 FEWEST_STEPS = 200

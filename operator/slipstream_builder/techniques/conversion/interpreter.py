@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from slipstream_builder.arrays import Array
 from slipstream_builder.errors import TechniqueError
 from slipstream_builder.techniques import graphs
-from slipstream_builder.techniques.layers import Layer, layer_of, linear
-from slipstream_builder.techniques.operators import OPERATORS, Operator
-from slipstream_builder.techniques.pooling import POOLING
+from slipstream_builder.techniques.conversion.layers import Layer, layer_of, linear
+from slipstream_builder.techniques.conversion.operators import OPERATORS, Operator
+from slipstream_builder.techniques.conversion.pooling import POOLING
 
 LOWEST_OPSET = 13
 Run = Callable[[Sequence[Tensor | None]], Tensor | tuple[Tensor, ...]]

@@ -12,8 +12,8 @@ import torch
 import torch_pruning
 from torch import Tensor, nn
 
-from slipstream_builder.techniques.interpreter import Interpreter
-from slipstream_builder.techniques.schedule import kept_channels
+from slipstream_builder.techniques.conversion.interpreter import Interpreter
+from slipstream_builder.techniques.training.schedule import kept_channels
 
 PRUNABLE = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from slipstream_builder.arrays import Array
+from slipstream_builder.techniques.conversion.pooling import spatial_padding
 from slipstream_builder.techniques.graphs import attributes
-from slipstream_builder.techniques.pooling import spatial_padding
 
 Constants = Mapping[str, Array]
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from slipstream_builder.techniques.operators import Attributes, Operator
+from slipstream_builder.techniques.conversion.operators import Attributes, Operator
 
 
 def torch_padding(pads: Sequence[int]) -> list[int]:

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from slipstream_builder.arrays import Array, Rows
 from slipstream_builder.errors import TechniqueError
-from slipstream_builder.techniques.channels import Channels, prunable_roots
 from slipstream_builder.techniques.configs import PruneChannels
 from slipstream_builder.techniques.context import TechniqueContext
-from slipstream_builder.techniques.distill import Course, Teacher, computing, course_for, distil
-from slipstream_builder.techniques.interpreter import Interpreter, written_back
-from slipstream_builder.techniques.prunable import with_prunable_form
-from slipstream_builder.techniques.schedule import sparsity
+from slipstream_builder.techniques.conversion.interpreter import Interpreter, written_back
+from slipstream_builder.techniques.training.channels import Channels, prunable_roots
+from slipstream_builder.techniques.training.distill import Course, Teacher, computing, course_for, distil
+from slipstream_builder.techniques.training.prunable import with_prunable_form
+from slipstream_builder.techniques.training.schedule import sparsity
 
 PRUNING_SHARE = 0.4
 UPDATES = 12
