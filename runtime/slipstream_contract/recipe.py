@@ -79,3 +79,9 @@ class Recipe:
     def digest(self) -> str:
         """SHA-256 (hex) of the canonical JSON."""
         return codec.digest(self)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The files to fetch."""
+        dataset = self.validation.dataset if self.validation else None
+        return tuple(source for source in (self.model, dataset, self.unlabelled) if source is not None)

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from slipstream_contract.recipe import Mode, Objective, Recipe, Source, Validation
+from slipstream_contract.recipe import Environment, Mode, Objective, Recipe, Source, Validation
 from slipstream_operator.api.quantities import parse_bytes, parse_percentage, parse_processors
 from slipstream_operator.errors import ManifestError
 from slipstream_operator.scaling.policy import Behavior, Rules, ScalingPolicy
@@ -117,15 +117,18 @@ def claim_of(uri: str) -> str | None:
 
 
 def _source(document: dict[str, Any]) -> Source:
-    return Source(document["uri"], document.get("sha256"))
+    return Source(document["uri"], document.get("sha256"), document.get("secretRef", {}).get("name"))
 
 
 def _validation(document: dict[str, Any]) -> Validation:
+    environment, slice_drop = document.get("environment"), document.get("maxSliceDrop")
     return Validation(
-        dataset=_source(document["dataset"]),
         metric=document["metric"],
         max_drop=parse_percentage(document["maxDrop"]),
         confidence=parse_percentage(document["confidence"]),
+        dataset=_source(document["dataset"]) if "dataset" in document else None,
+        environment=Environment(environment["id"], environment["episodes"]) if environment else None,
+        max_slice_drop=parse_percentage(slice_drop) if slice_drop else None,
     )
 
 

@@ -47,7 +47,7 @@ def _only_agent_deployment(path: Path) -> Document:
 
 def _sources(document: Document) -> list[tuple[str, Document]]:
     sources = [("spec.model", document["model"])]
-    if "validation" in document:
+    if "dataset" in document.get("validation", {}):
         sources.append(("spec.validation.dataset", document["validation"]["dataset"]))
     if "dataset" in document["compression"]:
         sources.append(("spec.compression.dataset", document["compression"]["dataset"]))

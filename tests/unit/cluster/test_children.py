@@ -75,6 +75,18 @@ def test_a_build_reads_each_claim_once_and_read_only():
     assert [(mount["mountPath"], mount["readOnly"]) for mount in mounts] == [("/mnt/claims/models", True)]
 
 
+def test_a_sources_secret_is_mounted_into_the_build_and_nowhere_else():
+    model = {"uri": "s3://models/m.onnx", "secretRef": {"name": "models-read"}}
+    pod = pod_of(job(model=model))
+    (container,) = pod["containers"]
+
+    (volume,) = [volume for volume in pod["volumes"] if "secret" in volume]
+    (mount,) = [mount for mount in container["volumeMounts"] if mount["name"] == volume["name"]]
+    assert volume["secret"] == {"secretName": "models-read", "defaultMode": 0o440}
+    assert (mount["mountPath"], mount["readOnly"]) == ("/mnt/secrets/models-read", True)
+    assert not any("secret" in volume for volume in pod_of(serving(model=model)["Deployment"])["volumes"])
+
+
 def test_a_users_mistake_ends_the_job_and_an_eviction_does_not_count():
     rules = job()["spec"]["podFailurePolicy"]["rules"]
 

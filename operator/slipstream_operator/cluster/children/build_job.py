@@ -52,7 +52,12 @@ def _failure_rules() -> list[Document]:
 
 def _container(recipe: Recipe, claims: tuple[str, ...], settings: OperatorSettings) -> Document:
     sources = [
-        {"name": _volume(i), "mountPath": f"{names.CLAIMS_PATH}/{c}", "readOnly": True} for i, c in _each(claims)
+        {"name": _volume("claim", i), "mountPath": f"{names.CLAIMS_PATH}/{c}", "readOnly": True}
+        for i, c in enumerate(claims)
+    ]
+    secrets = [
+        {"name": _volume("secret", i), "mountPath": f"{names.SECRETS_PATH}/{s}", "readOnly": True}
+        for i, s in enumerate(_secrets(recipe))
     ]
     recipe_folder = str(PurePosixPath(names.RECIPE_PATH).parent)
     recipe_mount = {"name": "recipe", "mountPath": recipe_folder, "readOnly": True}
@@ -70,7 +75,7 @@ def _container(recipe: Recipe, claims: tuple[str, ...], settings: OperatorSettin
         "terminationMessagePolicy": "File",
         "securityContext": pods.container_security(),
         "resources": pods.resources(_processors(recipe, settings), settings.builder_memory),
-        "volumeMounts": [pods.artifacts_mount(read_only=False), recipe_mount, pods.work_mount(), *sources],
+        "volumeMounts": [pods.artifacts_mount(read_only=False), recipe_mount, pods.work_mount(), *sources, *secrets],
     }
 
 
@@ -85,15 +90,22 @@ def _whole(processors: str) -> int:
 
 def _volumes(owner: Owner, recipe: Recipe, claims: tuple[str, ...]) -> list[Document]:
     sources = [
-        {"name": _volume(i), "persistentVolumeClaim": {"claimName": c, "readOnly": True}} for i, c in _each(claims)
+        {"name": _volume("claim", i), "persistentVolumeClaim": {"claimName": c, "readOnly": True}}
+        for i, c in enumerate(claims)
+    ]
+    secrets = [
+        {"name": _volume("secret", i), "secret": {"secretName": s, "defaultMode": 0o440}}
+        for i, s in enumerate(_secrets(recipe))
     ]
     recipe_volume = {"name": "recipe", "configMap": {"name": recipe_name(owner, recipe.digest)}}
-    return [pods.artifacts_volume(owner, read_only=False), recipe_volume, pods.work_volume(WORK_SIZE), *sources]
+    mine = [pods.artifacts_volume(owner, read_only=False), recipe_volume, pods.work_volume(WORK_SIZE)]
+    return [*mine, *sources, *secrets]
 
 
-def _each(claims: tuple[str, ...]) -> list[tuple[int, str]]:
-    return list(enumerate(claims))
+def _secrets(recipe: Recipe) -> tuple[str, ...]:
+    """Return the Secrets that the kubelet mounts into the build; the operator itself reads none."""
+    return tuple(sorted({source.secret for source in recipe.sources if source.secret is not None}))
 
 
-def _volume(index: int) -> str:
-    return f"claim-{index}"
+def _volume(kind: str, index: int) -> str:
+    return f"{kind}-{index}"
