@@ -68,7 +68,15 @@ def load_all(recipe: Recipe, files: Files) -> Inputs:
     Raises:
         SourceError, ValidationError: one is not fit to build from.
     """
-    model = loading.load(files.model, recipe.threads, recipe.accelerator)
+    return load_data(recipe, files, loading.load(files.model, recipe.threads, recipe.accelerator))
+
+
+def load_data(recipe: Recipe, files: Files, model: loading.SourceModel) -> Inputs:
+    """Return the data beside the checked `model`; a candidate's process calls it with the model as it was loaded.
+
+    Raises:
+        ValidationError: the data is not fit to decide about `model`.
+    """
     unlabelled = dataset.read_unlabelled(files.unlabelled.data, model.inputs) if files.unlabelled else None
     if recipe.validation is None or files.validation is None:
         rows = (
