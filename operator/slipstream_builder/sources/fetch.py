@@ -11,6 +11,7 @@ import fsspec
 
 from slipstream_builder.errors import BuilderError
 from slipstream_builder.files import is_disk_full
+from slipstream_builder.sources import links
 from slipstream_contract.names import CLAIMS_PATH
 from slipstream_contract.recipe import Source
 
@@ -95,11 +96,15 @@ def _open(uri: str, role: Role) -> IO[bytes]:
     if path is None:
         stream: IO[bytes] = fsspec.open(uri, "rb").open()
         return stream
-    if not path.exists():
-        raise role.error(f"{role.words} {uri}: no such file; check the path")
-    if not path.is_file():
-        raise role.error(f"{role.words} {uri}: not a regular file; name one file")
-    return path.open("rb")
+    try:
+        return links.open_inside(path, _claim_root(uri))
+    except ValueError as error:
+        raise role.error(f"{role.words} {uri}: {error}") from error
+
+
+def _claim_root(uri: str) -> Path | None:
+    parts = urlsplit(uri)
+    return Path(CLAIMS_PATH) / parts.netloc if parts.scheme == "pvc" else None
 
 
 def _read_capped(stream: IO[bytes], uri: str, role: Role, max_bytes: int) -> tuple[bytes, str]:
