@@ -4,9 +4,11 @@ from functools import singledispatch
 
 import onnx
 
+from slipstream_builder.arrays import Rows
 from slipstream_builder.techniques.configs import (
     Optimize,
     PruneChannels,
+    PruneWeights,
     QuantizeDynamic,
     QuantizeStatic,
     Technique,
@@ -14,9 +16,9 @@ from slipstream_builder.techniques.configs import (
 from slipstream_builder.techniques.context import TechniqueContext
 from slipstream_builder.techniques.optimize import optimize
 from slipstream_builder.techniques.quantize import quantize_dynamic, quantize_static
-from slipstream_builder.techniques.training.prune import prune_channels
+from slipstream_builder.techniques.training.prune import prune_channels, prune_weights, training_operations
 
-__all__ = ["TechniqueContext", "apply"]
+__all__ = ["TechniqueContext", "apply", "estimated_operations"]
 
 
 def apply(technique: Technique, model: onnx.ModelProto, context: TechniqueContext) -> onnx.ModelProto:
@@ -26,6 +28,15 @@ def apply(technique: Technique, model: onnx.ModelProto, context: TechniqueContex
         TechniqueError: this candidate cannot be built; the message says why.
     """
     return _apply(technique, model, context)
+
+
+def estimated_operations(technique: Technique, model: onnx.ModelProto, rows: Rows) -> float:
+    """Return the floating-point operations that training with `rows` would take; 0 where nothing is trained.
+
+    Raises:
+        TechniqueError: the model cannot be trained; the message says why.
+    """
+    return training_operations(model, rows) if isinstance(technique, PruneChannels | PruneWeights) else 0.0
 
 
 @singledispatch
@@ -51,3 +62,8 @@ def _(technique: QuantizeStatic, model: onnx.ModelProto, context: TechniqueConte
 @_apply.register
 def _(technique: PruneChannels, model: onnx.ModelProto, context: TechniqueContext) -> onnx.ModelProto:
     return prune_channels(technique, model, context)
+
+
+@_apply.register
+def _(technique: PruneWeights, model: onnx.ModelProto, context: TechniqueContext) -> onnx.ModelProto:
+    return prune_weights(technique, model, context)

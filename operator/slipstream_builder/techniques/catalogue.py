@@ -6,12 +6,13 @@ from slipstream_builder.errors import RecipeError
 from slipstream_builder.techniques.configs import (
     Optimize,
     PruneChannels,
+    PruneWeights,
     QuantizeDynamic,
     QuantizeStatic,
     Technique,
 )
 
-NAMES = "Optimize, QuantizeDynamic, QuantizeStatic, PruneChannels50, PruneChannels75"
+NAMES = "Optimize, QuantizeDynamic, QuantizeStatic, PruneChannels50, PruneChannels75, PruneWeights90"
 
 
 def parse(name: str, int8_dot: bool) -> Technique:
@@ -22,6 +23,8 @@ def parse(name: str, int8_dot: bool) -> Technique:
     """
     if match := re.fullmatch(r"PruneChannels([1-9]\d?)", name):
         return PruneChannels(int(match[1]) / 100)
+    if match := re.fullmatch(r"PruneWeights([1-9]\d?)", name):
+        return PruneWeights(int(match[1]) / 100)
     if name == "Optimize":
         return Optimize()
     if name == "QuantizeDynamic":
@@ -47,3 +50,8 @@ def _label(technique: Technique) -> str:
             return f"int8, calibrated ({technique.calibration}{bits})"
         case PruneChannels():
             return f"{technique.fraction:.0%} of channels pruned, distilled from the source"
+        case PruneWeights():
+            return (
+                f"{technique.fraction:.0%} of weights zero, distilled from the source "
+                "(smaller only where the file is compressed; no faster)"
+            )

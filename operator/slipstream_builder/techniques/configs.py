@@ -39,4 +39,15 @@ class PruneChannels:
     fraction: float
 
 
-Technique = Optimize | QuantizeDynamic | QuantizeStatic | PruneChannels
+@dataclass(frozen=True)
+class PruneWeights:
+    """Unstructured pruning: `fraction` (0 to 1, both excluded) of the weights of every layer become exactly 0.
+
+    They go along the cubic polynomial-decay schedule, and the source model teaches the rest meanwhile. The file keeps
+    its size until something compresses it, and its latency in any case.
+    """
+
+    fraction: float
+
+
+Technique = Optimize | QuantizeDynamic | QuantizeStatic | PruneChannels | PruneWeights

@@ -22,7 +22,8 @@ class TechniqueContext:
     and distil with; the first axis counts the items. `threads` is the number of threads to compute with: like
     `seed`, it belongs to the conditions under which the same bytes come out. `report` takes the progress within the
     technique, 0 to 1, and a line for people. `labels` belong to the unlabelled rows, where the user gave some;
-    `explore` gathers the states that a student meets, where there is an environment.
+    `explore` gathers the states that a student meets, where there is an environment. A policy's first output is one
+    score an action where `discrete_actions`, else the actions themselves.
     """
 
     source: onnx.ModelProto
@@ -33,3 +34,4 @@ class TechniqueContext:
     report: Callable[[float, str], None]
     labels: Array | None = None
     explore: Explore | None = None
+    discrete_actions: bool = True

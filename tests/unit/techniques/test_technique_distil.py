@@ -68,10 +68,10 @@ def test_token_ids_are_never_changed_and_stay_beside_their_row():
     rows = {"ids": np.arange(10)[:, None], "x": np.repeat(np.arange(1, 11, dtype=np.float32)[:, None], 3, axis=1)}
     source = batches({"ids": rows["ids"]}, 10, np.random.default_rng(0))
 
-    assert sorted(next(source)["ids"].ravel()) == list(range(10))
+    assert sorted(next(source).rows["ids"].ravel()) == list(range(10))
 
 
 def test_a_batch_may_be_larger_than_the_set():
     batch = next(batches({"x": np.ones((3, 2), np.float32)}, 8, np.random.default_rng(0)))
 
-    assert batch["x"].shape == (8, 2)
+    assert batch.rows["x"].shape == (8, 2)

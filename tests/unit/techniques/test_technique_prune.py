@@ -8,13 +8,13 @@ from slipstream_builder.errors import TechniqueError
 from slipstream_builder.techniques.apply import apply
 from slipstream_builder.techniques.configs import PruneChannels
 from slipstream_builder.techniques.graphs import constants
-from slipstream_builder.techniques.training import distill
+from slipstream_builder.techniques.training import course
 
 
 @pytest.fixture(autouse=True)
 def short_course(monkeypatch):
-    monkeypatch.setattr(distill, "FEWEST_STEPS", 60)
-    monkeypatch.setattr(distill, "MOST_STEPS", 60)
+    monkeypatch.setattr(course, "FEWEST_STEPS", 60)
+    monkeypatch.setattr(course, "MOST_STEPS", 60)
 
 
 def shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
@@ -71,8 +71,8 @@ def test_distillation_brings_the_pruned_model_close_to_its_source(make_mlp, make
     wanted = run(model, x)
 
     def error(steps: int) -> float:
-        monkeypatch.setattr(distill, "FEWEST_STEPS", steps)
-        monkeypatch.setattr(distill, "MOST_STEPS", steps)
+        monkeypatch.setattr(course, "FEWEST_STEPS", steps)
+        monkeypatch.setattr(course, "MOST_STEPS", steps)
         return float(np.mean((run(apply(PruneChannels(0.5), model, context), x) - wanted) ** 2))
 
     assert error(300) < error(2) / 4

@@ -6,6 +6,7 @@ are mixed with one another. Integer inputs (token ids) stay as they are. Rows st
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,12 +17,22 @@ MOST_DROPPED = 0.5
 MOST_MIXED = 0.3
 
 
-def batches(rows: Rows, size: int, generator: np.random.Generator) -> Iterator[dict[str, Array]]:
+@dataclass(frozen=True)
+class Batch:
+    """Varied rows, the positions [batch] of the rows they came from, and which [batch] are still as they were."""
+
+    rows: dict[str, Array]
+    positions: Array
+    unchanged: Array
+
+
+def batches(rows: Rows, size: int, generator: np.random.Generator) -> Iterator[Batch]:
     """Yield varied batches of `size` rows without end; a quarter of the rows of each batch is left as it is.
 
     Every row comes once before any comes again.
     """
     sparse = {name: is_sparse(array) for name, array in rows.items()}
+    varies = any(np.issubdtype(array.dtype, np.floating) for array in rows.values())
     order = np.empty(0, dtype=np.int64)
     while True:
         while len(order) < size:
@@ -30,9 +41,10 @@ def batches(rows: Rows, size: int, generator: np.random.Generator) -> Iterator[d
         partners = generator.integers(0, count(rows), size)
         changed = generator.random(size) >= UNCHANGED
         strength = np.where(changed, generator.random(size), 0.0).astype(np.float32)
-        yield {
+        varied = {
             name: _varied(array, chosen, partners, strength, sparse[name], generator) for name, array in rows.items()
         }
+        yield Batch(varied, chosen, ~changed if varies else np.ones(size, dtype=bool))
 
 
 def is_sparse(array: Array) -> bool:

@@ -1,99 +1,60 @@
-"""Distillation: the student follows the teacher over varied unlabelled inputs while its channels go.
+"""Distillation: the student follows the teacher over varied inputs while parts of it go.
 
-The number of steps follows from the arithmetic a step costs, never from a clock: the same model, rows, seed and thread
-count give the same weights.
+The same model, rows, seed and thread count give the same weights. Where there is an environment, the student's own
+states are gathered on the way and the teacher is asked about those too (Ross, Gordon and Bagnell, arXiv 1011.0686):
+a student that errs must know what to do where its errors lead.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from slipstream_builder.arrays import Rows, count
-from slipstream_builder.techniques.context import Task
+from slipstream_builder.arrays import Array, Rows, count
+from slipstream_builder.techniques.context import TechniqueContext
 from slipstream_builder.techniques.conversion.interpreter import Interpreter
-from slipstream_builder.techniques.training.augment import batches
-from slipstream_builder.techniques.training.losses import distillation_loss
+from slipstream_builder.techniques.training.augment import Batch, batches
+from slipstream_builder.techniques.training.course import Course
+from slipstream_builder.techniques.training.losses import distillation_loss, label_loss
 
-BATCH = 128
-FEWEST_STEPS = 200
-MOST_STEPS = 1000
-OPERATIONS_BUDGET = 3e12
 LONGEST_GRADIENT = 1.0
+LABELS_SHARE = 0.25
+REFRESHES = 8
+FEWEST_STATES = 256
 
 Teacher = Callable[[Rows], list[Tensor]]
 
 
-@dataclass(frozen=True)
-class Course:
-    """How long to train: `steps` batches of `batch` rows, at a learning rate that falls from `rate` along a cosine."""
+class Pruner(Protocol):
+    """What takes parts of the student away while it learns."""
 
-    steps: int
-    batch: int
-    rate: float
+    def before(self, step: int) -> bool:
+        """Prune ahead of a step; return True when the student's weights are now others, so optimisers start over."""
 
-
-def course_for(network: Interpreter, rows: Rows) -> Course:
-    """Return as many steps as the budget of floating-point operations allows, within 200 to 1000.
-
-    A step costs about 8 operations a weight use: 2 in the teacher, 2 forward and 4 backward in the student. Dense
-    networks bear a higher rate than those with convolutions or normalisation between.
-    """
-    batch = min(BATCH, max(8, count(rows)))
-    uses = weight_uses(network, [torch.from_numpy(rows[name][:2]) for name in network.input_names]) / 2
-    steps = int(OPERATIONS_BUDGET / (8.0 * batch * max(uses, 1.0)))
-    dense = all(isinstance(layer, nn.Linear | nn.Embedding) for layer in network.layers)
-    return Course(min(max(steps, FEWEST_STEPS), MOST_STEPS), batch, 3e-3 if dense else 1e-3)
-
-
-def weight_uses(network: Interpreter, inputs: Sequence[Tensor]) -> int:
-    """Return the number of multiplications by weights in one forward pass over `inputs`."""
-    total = 0
-
-    def observe(layer: nn.Module, _: object, output: Tensor) -> None:
-        nonlocal total
-        weight = layer.get_parameter("weight")
-        total += output.numel() // weight.shape[0] * weight.numel()
-
-    kinds = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
-    hooks = [layer.register_forward_hook(observe) for layer in network.modules() if isinstance(layer, kinds)]
-    with torch.no_grad():
-        network(*inputs)
-    for hook in hooks:
-        hook.remove()
-    return total
+    def after(self) -> None:
+        """Undo what the optimiser's step did to weights that are gone."""
 
 
 def distil(
-    student: Interpreter,
-    teacher: Teacher,
-    rows: Rows,
-    task: Task,
-    course: Course,
-    seed: int,
-    before: Callable[[int], bool],
+    student: Interpreter, teacher: Teacher, context: TechniqueContext, course: Course, pruner: Pruner
 ) -> Iterator[float]:
-    """Train `student` in place, yielding the loss of each step.
-
-    `before` is called with the number of each step ahead of it; it returns True when it changed the student's
-    weights for others (pruning does), so that the optimiser must start over with the new ones.
-    """
-    source = batches(rows, course.batch, np.random.default_rng(seed))
+    """Train `student` in place, yielding the loss of each step."""
+    source = _lessons(student, context, course)
     optimiser: torch.optim.Optimizer | None = None
     for step in range(course.steps):
-        if before(step) or optimiser is None:
+        if pruner.before(step) or optimiser is None:
             optimiser = torch.optim.Adam(student.parameters(), lr=course.rate)
         for group in optimiser.param_groups:
             group["lr"] = course.rate * 0.5 * (1.0 + float(np.cos(np.pi * step / course.steps)))
-        batch = next(source)
-        loss = _loss(student(*(torch.from_numpy(batch[name]) for name in student.input_names)), teacher(batch), task)
+        loss = _loss(student, teacher, next(source), context)
         optimiser.zero_grad()
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(student.parameters(), LONGEST_GRADIENT)
         optimiser.step()
+        pruner.after()
         yield float(loss.detach())
 
 
@@ -108,6 +69,52 @@ def computing(threads: int) -> Iterator[None]:
         torch.set_num_threads(former)
 
 
-def _loss(outputs: Sequence[Tensor], wanted: Sequence[Tensor], task: Task) -> Tensor:
+def _lessons(student: Interpreter, context: TechniqueContext, course: Course) -> Iterator[Batch]:
+    """Yield the batches; those of a policy come, more and more, from states that the student itself met."""
+    generator = np.random.default_rng(context.seed)
+    every = max(1, course.steps // REFRESHES)
+    rows = context.unlabelled
+    source = batches(rows, course.batch, generator)
+    for step in range(course.steps):
+        if context.explore is not None and step and step % every == 0:
+            rows = _with_met(rows, student, context, step // every)
+            source = batches(rows, course.batch, generator)
+        yield next(source)
+
+
+def _with_met(rows: Rows, student: Interpreter, context: TechniqueContext, turn: int) -> Rows:
+    """Return `rows` and the states that the present student meets, which no earlier turn's seed has met."""
+
+    def act(states: Rows) -> Array:
+        with torch.no_grad():
+            outputs = student(*(torch.from_numpy(np.ascontiguousarray(states[name])) for name in student.input_names))
+        actions: Array = outputs[0].numpy()
+        return actions
+
+    if context.explore is None:
+        return rows
+    number = max(FEWEST_STATES, count(context.unlabelled) // REFRESHES)
+    met = context.explore(act, number, context.seed + turn)
+    return {name: np.concatenate([array, met[name].astype(array.dtype)]) for name, array in rows.items()}
+
+
+def _loss(student: Interpreter, teacher: Teacher, batch: Batch, context: TechniqueContext) -> Tensor:
+    outputs, wanted = (
+        student(*(torch.from_numpy(batch.rows[name]) for name in student.input_names)),
+        teacher(batch.rows),
+    )
     pairs = [(mine, theirs) for mine, theirs in zip(outputs, wanted, strict=True) if theirs.is_floating_point()]
-    return torch.stack([distillation_loss(mine, theirs, task) for mine, theirs in pairs]).sum()
+    distances = [distillation_loss(mine, theirs, context.task, context.discrete_actions) for mine, theirs in pairs]
+    distance = torch.stack(distances).sum()
+    if context.labels is None or not batch.unchanged.any():
+        return distance
+    return (1.0 - LABELS_SHARE) * distance + LABELS_SHARE * _labelled(outputs, wanted, batch, context.labels, context)
+
+
+def _labelled(
+    outputs: Sequence[Tensor], wanted: Sequence[Tensor], batch: Batch, labels: Array, context: TechniqueContext
+) -> Tensor:
+    """Return the distance from the labels of the rows left as they were; a varied row may mean something else."""
+    kept = torch.from_numpy(np.flatnonzero(batch.unchanged))
+    chosen = torch.from_numpy(np.ascontiguousarray(labels[batch.positions[batch.unchanged]]))
+    return label_loss(outputs[0][kept], wanted[0][kept], chosen, context.task)
