@@ -55,10 +55,13 @@ e2e: $(INSTALLED)  ## The whole local run on a small model.
 format: $(INSTALLED)  ## Format the code.
 	@$(BIN)/ruff check --quiet --fix . && $(BIN)/ruff format --quiet .
 
-lock: $(INSTALLED)  ## Renew the pinned dependencies in constraints.txt.
+COMPILE = $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --no-emit-index-url --custom-compile-command "make lock"
+
+lock: $(INSTALLED)  ## Renew the pinned dependencies, of development and of the images.
 	@$(BIN)/python -m pip install --quiet uv
-	@$(BIN)/uv pip compile --quiet pyproject.toml --extra operator --extra builder --extra runtime --extra dev \
-	  --generate-hashes --python-version 3.11 --no-emit-index-url --custom-compile-command "make lock" -o constraints.txt
+	@$(COMPILE) pyproject.toml --extra operator --extra builder --extra runtime --extra dev -o constraints.txt
+	@$(COMPILE) pyproject.toml --extra builder --constraint constraints.txt -o images/builder.txt
+	@echo hatchling | $(COMPILE) - --constraint constraints.txt -o images/wheel.txt
 
 sync-crd:  ## Copy the CRD to where the command line and the chart need it.
 	@cp crds/agentdeployments.yaml operator/slipstream_operator/api/agentdeployments.yaml

@@ -116,6 +116,12 @@ def claim_of(uri: str) -> str | None:
     return match[1]
 
 
+def port_of(uri: str) -> int | None:
+    """Return the port that an http(s) URI names, or None where it names none."""
+    match = re.match(r"https?://(?:[^/@]*@)?(?:\[[^\]]*\]|[^/:]*):(\d{1,5})(?:/|$)", uri)
+    return int(match[1]) if match and 0 < int(match[1]) < 65536 else None
+
+
 def _source(document: dict[str, Any]) -> Source:
     return Source(document["uri"], document.get("sha256"), document.get("secretRef", {}).get("name"))
 

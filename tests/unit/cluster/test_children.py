@@ -87,6 +87,19 @@ def test_a_sources_secret_is_mounted_into_the_build_and_nowhere_else():
     assert not any("secret" in volume for volume in pod_of(serving(model=model)["Deployment"])["volumes"])
 
 
+def test_a_build_reaches_the_port_its_model_comes_from_and_no_metadata_service():
+    spec = make_spec(model={"uri": "https://models.shop.svc:8443/m.onnx"})
+    policies = family.applied(OWNER, spec, Desired(None, None, {}, ()), SETTINGS)
+    (builder,) = [
+        d for d in policies if d["metadata"]["name"] == "recommender-builder" and d["kind"] == "NetworkPolicy"
+    ]
+
+    _, files = builder["spec"]["egress"]
+    blocks = [peer["ipBlock"] for peer in files["to"] if "ipBlock" in peer]
+    assert [port["port"] for port in files["ports"]] == [80, 443, 8443, 9000]
+    assert [block["except"] for block in blocks] == [["169.254.0.0/16"], ["fe80::/10"]]
+
+
 def test_a_users_mistake_ends_the_job_and_an_eviction_does_not_count():
     rules = job()["spec"]["podFailurePolicy"]["rules"]
 

@@ -1,6 +1,8 @@
 """Who reaches whom: the Service in front of the replicas, their disruption budget, and the network policies."""
 
 from slipstream_contract import names
+from slipstream_contract.recipe import Recipe
+from slipstream_operator.api.spec import port_of
 from slipstream_operator.cluster.children.metadata import (
     BUILDER,
     RUNTIME,
@@ -12,6 +14,8 @@ from slipstream_operator.cluster.children.metadata import (
 )
 
 DNS_PORT = 53
+OBJECT_STORE_PORT = 9000
+"""Where MinIO and its like listen; their address comes from a secret, which the operator never reads."""
 
 
 def service(owner: Owner) -> Document:
@@ -27,17 +31,31 @@ def disruption_budget(owner: Owner) -> Document:
     return {**child("policy/v1/PodDisruptionBudget", owner.name, owner, RUNTIME), "spec": spec}
 
 
-def builder_policy(owner: Owner) -> Document:
-    """Return the policy of build pods: nothing comes in; names are resolved and models fetched over HTTP(S)."""
+def builder_policy(owner: Owner, recipe: Recipe) -> Document:
+    """Return the policy of build pods: nothing comes in; out go names to resolve, and the ports that files come from.
+
+    Link-local addresses, where clouds keep their machines' credentials, stay out of reach.
+    """
+    anywhere = [
+        {"namespaceSelector": {}},
+        {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]}},
+        {"ipBlock": {"cidr": "::/0", "except": ["fe80::/10"]}},
+    ]
     spec = {
         "podSelector": {"matchLabels": selector(owner, BUILDER)},
         "policyTypes": ["Ingress", "Egress"],
         "egress": [
             {"ports": [_port(DNS_PORT, "UDP"), _port(DNS_PORT)]},
-            {"ports": [_port(443), _port(80)]},
+            {"ports": [_port(port) for port in _fetched_from(recipe)], "to": anywhere},
         ],
     }
     return {**_policy(owner, BUILDER), "spec": spec}
+
+
+def _fetched_from(recipe: Recipe) -> list[int]:
+    """Return the ports of HTTP(S), of object stores inside clusters, and those that the recipe's addresses name."""
+    named = (port_of(source.uri) for source in recipe.sources)
+    return sorted({443, 80, OBJECT_STORE_PORT, *(port for port in named if port is not None)})
 
 
 def runtime_policy(owner: Owner, operator_namespace: str) -> Document:

@@ -16,7 +16,7 @@ def applied(owner: Owner, spec: AgentSpec, desired: Desired, settings: OperatorS
         accounts.service_account(owner, BUILDER),
         accounts.service_account(owner, RUNTIME),
         storage.artifacts_claim(owner, spec.storage),
-        access.builder_policy(owner),
+        access.builder_policy(owner, spec.recipe),
         access.runtime_policy(owner, settings.lease_namespace),
     ]
     if desired.build is not None:
