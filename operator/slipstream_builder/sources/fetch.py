@@ -1,31 +1,38 @@
-"""Brings the model and the data sets in: from a path, a mounted claim, or a URL that fsspec understands."""
+"""Brings the model and the data sets in: from a path, a mounted claim, the web, an object store or the hub."""
 
-import contextlib
-import hashlib
+import os
 from dataclasses import dataclass
+from mmap import mmap
 from pathlib import Path
 from typing import IO
-from urllib.parse import unquote, urlsplit
-
-import fsspec
 
 from slipstream_builder.errors import BuilderError
 from slipstream_builder.files import is_disk_full
-from slipstream_builder.sources import links
-from slipstream_contract.names import CLAIMS_PATH
+from slipstream_builder.sources import addresses
+from slipstream_builder.sources.addresses import local_path, redacted
+from slipstream_builder.sources.credentials import open_secret
+from slipstream_builder.sources.meter import Meter, Report
+from slipstream_builder.sources.surroundings import Surroundings
+from slipstream_builder.sources.transfer import CHUNK, Limits, Sink, TransferError, persist, reason
 from slipstream_contract.recipe import Source
-
-MAX_BYTES = 2 << 30
-_CHUNK = 4 << 20
-_REMOTE = ("http", "https", "s3", "gs")
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """What a URI held, and its SHA-256 in hex."""
+    """What a URI held, in memory or mapped from the work folder, and its SHA-256 in hex."""
 
-    data: bytes
+    content: bytes | mmap
     sha256: str
+
+    @property
+    def data(self) -> bytes:
+        """The content; a mapped one is copied, so ask once and let go soon."""
+        return self.content if isinstance(self.content, bytes) else self.content[:]
+
+    @property
+    def size(self) -> int:
+        """The number of bytes."""
+        return len(self.content)
 
 
 @dataclass(frozen=True)
@@ -36,92 +43,83 @@ class Role:
     error: type[BuilderError]
 
 
-def fetch(source: Source, role: Role, max_bytes: int = MAX_BYTES) -> Fetched:
+def fetch(
+    source: Source,
+    role: Role,
+    report: Report | None = None,
+    limits: Limits | None = None,
+    surroundings: Surroundings | None = None,
+) -> Fetched:
     """Return the content of `source`, checked against its pinned digest.
 
+    `report` hears of progress every few seconds.
+
     Raises:
-        BuilderError: of `role.error`; the file is missing, unreadable, too large, or not the pinned one.
+        BuilderError: of `role.error`; the file is missing, refused, unreadable, too large, or not the pinned one.
     """
+    here = surroundings or Surroundings()
+    meter = Meter(report or _silently, here.clock)
+    used: list[str] = []
     try:
-        with contextlib.closing(_open(source.uri, role)) as stream:
-            data, found = _read_capped(stream, source.uri, role, max_bytes)
-    except BuilderError:
-        raise
-    except ImportError as error:
-        raise role.error(f"{_what(source, role)}: this address needs a package that is missing ({error})") from error
-    except Exception as error:  # every fsspec file system has its own errors; all mean "cannot read"
+        sink = Sink((limits or Limits()).max_bytes, meter)
+        try:
+            _transfer(source, sink, limits or Limits(), here, used)
+            return _checked(source, sink)
+        finally:
+            sink.close()
+    except (TransferError, ValueError) as error:
+        raise role.error(f"{role.words} {redacted(source.uri)}: {_without(used, str(error))}") from None
+    except OSError as error:
         if is_disk_full(error):
             raise
-        raise role.error(f"{_what(source, role)}: cannot be read ({_words(error)}); check the address") from error
-    if source.sha256 is not None and found != source.sha256.lower():
-        raise role.error(
-            f"{_what(source, role)}: its sha256 is {found}, wanted {source.sha256}; "
+        words = f"cannot be read ({reason(error)}); check the address"
+        raise role.error(f"{role.words} {redacted(source.uri)}: {words}") from error
+
+
+def _transfer(source: Source, sink: Sink, limits: Limits, here: Surroundings, used: list[str]) -> None:
+    scheme = addresses.scheme_of(source.uri)
+    path = local_path(source.uri, here.claims)
+    if path is not None:
+        with _open(path) as stream:
+            sink.declare(os.fstat(stream.fileno()).st_size)
+            while chunk := stream.read(CHUNK):
+                sink.write(chunk)
+        return
+    from slipstream_builder.sources import remote  # noqa: PLC0415  # half a second that local files need not pay
+
+    secret = open_secret(source.secret, here.secrets) if source.secret else None
+    try:
+        attempt = remote.opener(scheme)(source.uri, secret, sink, limits, here)
+        persist(attempt, sink, limits, here.clock, here.sleep)
+    finally:
+        used += secret.used if secret else []
+
+
+def _checked(source: Source, sink: Sink) -> Fetched:
+    if not sink.size:
+        raise TransferError("the file is empty; check the address")
+    if source.sha256 is not None and sink.sha256 != source.sha256.lower():
+        raise TransferError(
+            f"its sha256 is {sink.sha256}, wanted {source.sha256}; "
             "it changed or is another file: correct the address or the digest"
         )
-    return Fetched(data, found)
+    return Fetched(sink.content(), sink.sha256)
 
 
-def local_path(uri: str, claims: str = CLAIMS_PATH) -> Path | None:
-    """Return the path that a plain path, `file:` or `pvc://CLAIM/PATH` names, or None for a remote address.
-
-    Raises:
-        ValueError: the address is malformed or of an unknown scheme.
-    """
-    parts = urlsplit(uri)
-    if parts.scheme == "":
-        return Path(uri)
-    if parts.scheme == "file":
-        if parts.netloc not in ("", "localhost"):
-            raise ValueError("a file: address has three slashes, as in file:///data/model.onnx")
-        return Path(unquote(parts.path))
-    if parts.scheme == "pvc":
-        return _claim_path(parts.netloc, unquote(parts.path), claims)
-    if parts.scheme in _REMOTE:
-        return None
-    raise ValueError(f"scheme {parts.scheme!r} is not known; use file, pvc, {', '.join(_REMOTE)}")
+def _open(path: Path) -> IO[bytes]:
+    if not path.exists():
+        raise TransferError("no such file; check the path")
+    if not path.is_file():
+        raise TransferError("not a regular file; name one file")
+    return path.open("rb")
 
 
-def _claim_path(claim: str, path: str, claims: str) -> Path:
-    relative = Path(path.lstrip("/"))
-    if not claim or not relative.parts or ".." in relative.parts or claim == "..":
-        raise ValueError("a claim's address is pvc://CLAIM/PATH, without '..'")
-    return Path(claims) / claim / relative
+def _without(values: list[str], text: str) -> str:
+    """Return `text` as one line in which none of `values` occurs."""
+    for value in values:
+        text = text.replace(value, "***")
+    return " ".join(text.split())
 
 
-def _open(uri: str, role: Role) -> IO[bytes]:
-    try:
-        path = local_path(uri)
-    except ValueError as error:
-        raise role.error(f"{role.words} {uri}: {error}") from error
-    if path is None:
-        stream: IO[bytes] = fsspec.open(uri, "rb").open()
-        return stream
-    try:
-        return links.open_inside(path, _claim_root(uri))
-    except ValueError as error:
-        raise role.error(f"{role.words} {uri}: {error}") from error
-
-
-def _claim_root(uri: str) -> Path | None:
-    parts = urlsplit(uri)
-    return Path(CLAIMS_PATH) / parts.netloc if parts.scheme == "pvc" else None
-
-
-def _read_capped(stream: IO[bytes], uri: str, role: Role, max_bytes: int) -> tuple[bytes, str]:
-    hasher, data = hashlib.sha256(), bytearray()
-    while chunk := stream.read(_CHUNK):
-        data += chunk
-        hasher.update(chunk)
-        if len(data) > max_bytes:
-            raise role.error(f"{role.words} {uri}: larger than {max_bytes >> 20} MiB, the most a build takes")
-    if not data:
-        raise role.error(f"{role.words} {uri}: the file is empty")
-    return bytes(data), hasher.hexdigest()
-
-
-def _what(source: Source, role: Role) -> str:
-    return f"{role.words} {source.uri}"
-
-
-def _words(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+def _silently(_fraction: float, _words: str) -> None:
+    """Report nothing."""
