@@ -1,0 +1,1 @@
+"""`python -m bench.build`: the builder against peers, on three real models."""

@@ -1,0 +1,107 @@
+"""Puts every contender of one model to the same gates, and times them in turns in one run."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+from bench.build import cases, results
+from bench.build.building import Built
+from bench.build.peers import Peer
+from slipstream_builder import inputs, sessions
+from slipstream_builder.gate import evaluate, isolation, verdicts
+from slipstream_builder.measuring import latency, profile
+from slipstream_builder.measuring.profile import Profile
+from slipstream_builder.reporting import Reporter, StopRequest
+from slipstream_builder.sessions import Session
+from slipstream_contract.progress import Progress
+from slipstream_contract.recipe import Recipe
+from slipstream_operator.local import manifest_file
+
+ORIGINAL, OURS = "optimised original", "Slipstream"
+
+
+def load(manifest: Path) -> tuple[Recipe, inputs.Inputs]:
+    """Return the recipe of the manifest file and its inputs, as the builder itself reads them."""
+    recipe = manifest_file.read(manifest).recipe
+    reporter = Reporter(_silent, time.monotonic, StopRequest())
+    return recipe, inputs.load_all(recipe, inputs.fetch_all(recipe, reporter))
+
+
+class Judge:
+    """The gates for one model: accuracy against the source's own scores, and batch isolation."""
+
+    def __init__(self, recipe: Recipe, given: inputs.Inputs) -> None:
+        if given.metric is None or given.labelled is None:
+            raise ValueError("the manifest names no validation set")
+        self._rows, self._metric = given.sample, given.metric
+        source = sessions.open_session(given.model.proto.SerializeToString(), recipe.threads)
+        self._examination = evaluate.prepare(given.metric, given.labelled, source)
+        self._baseline = evaluate.scores(source, self._examination)
+        self.items = len(self._baseline)
+        self.metric = float(self._baseline.mean())
+
+    def judge(self, name: str, techniques: tuple[str, ...], model: bytes, session: Session) -> results.Entry:
+        """Return what the gates say of `session`, which runs `model`."""
+        scores = evaluate.scores(session, self._examination)
+        accuracy = verdicts.judge_accuracy(
+            self._metric, self._baseline, scores, max_drop=cases.MAX_DROP, confidence=cases.CONFIDENCE
+        )
+        isolated = isolation.examine(session, self._rows)
+        failed = [f"{v.name}: {v.reason}" for v in (accuracy.verdict, isolated) if not v.passed]
+        reason = "; ".join(failed) or accuracy.verdict.reason
+        return results.Entry(
+            name,
+            techniques,
+            not failed,
+            reason,
+            bytes=len(model),
+            metric=float(scores.mean()),
+            drop=accuracy.drop,
+            bound=accuracy.bound,
+        )
+
+
+def judge_all(case: cases.Case, built: Built, peers: tuple[Peer, ...], manifest: Path) -> results.CaseResult:
+    """Return the results of our chosen variant and of every peer, side by side."""
+    recipe, given = load(manifest)
+    judge = Judge(recipe, given)
+    chosen, baseline = built.manifest.variant(built.manifest.chosen), built.model(built.manifest.baseline)
+    models = {OURS: built.model(chosen.name)} | {peer.name: peer.model for peer in peers if peer.model is not None}
+    opened = {ORIGINAL: sessions.open_session(baseline, recipe.threads)}
+    entries, refused = [], [results.Entry(peer.name, (), False, peer.reason) for peer in peers if peer.model is None]
+    for name, model in models.items():
+        try:
+            opened[name] = sessions.open_session(model, recipe.threads)
+            entries.append(judge.judge(name, chosen.techniques if name == OURS else (), model, opened[name]))
+        except Exception as error:  # noqa: BLE001  # a model that will not run is its maker's result
+            opened.pop(name, None)
+            refused.append(results.Entry(name, (), False, f"does not run: {' '.join(str(error).split())[:160]}"))
+    measured = profile.measure(opened, given.sample, time.perf_counter)
+    return results.CaseResult(
+        name=case.name,
+        day=time.strftime("%Y-%m-%d", time.gmtime()),
+        items=judge.items,
+        metric=judge.metric,
+        original_bytes=len(baseline),
+        source_bytes=len(given.model.proto.SerializeToString()),
+        original_milliseconds={
+            str(batch): median(measured.rounds[ORIGINAL][batch]) * 1e3 for batch in profile.BENCHMARK_BATCHES
+        },
+        build_seconds=built.cost.seconds,
+        build_peak_bytes=built.cost.peak_bytes,
+        entries=(*(_timed(entry, measured) for entry in entries), *refused),
+        machine=results.this_machine(),
+    )
+
+
+def _timed(entry: results.Entry, measured: Profile) -> results.Entry:
+    rounds = measured.rounds
+    ours = None
+    if entry.name != OURS and OURS in rounds:
+        ours = latency.compare(cases.BATCH, rounds[OURS][cases.BATCH], rounds[entry.name][cases.BATCH])
+    return replace(entry, timings=measured.timings(entry.name, ORIGINAL), ours_over_it=ours)
+
+
+def _silent(_progress: Progress) -> None:
+    """Swallow the builder's progress: reading the inputs takes a second."""

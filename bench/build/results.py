@@ -1,0 +1,117 @@
+"""What was measured, as it is kept in results.json: one record a model, merged over runs."""
+
+import json
+import platform
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from slipstream_builder.measuring import machine
+from slipstream_builder.measuring.latency import Timing
+from slipstream_contract import codec
+
+FILE = Path(__file__).with_name("results.json")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where it was measured."""
+
+    processor: str
+    cores: int
+    memory_bytes: int
+    features: tuple[str, ...]
+    system: str
+    tools: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One contender: ours, or another tool's; without a model, `reason` says why, else what the gates said.
+
+    `timings` compare with the optimised original, `ours_over_it` (peers only) our chosen variant with it, at the
+    batch size that decides; ratios of seconds, so below 1 is faster. `drop` is the relative loss of the metric and
+    `bound` its upper confidence bound.
+    """
+
+    name: str
+    techniques: tuple[str, ...]
+    passed: bool
+    reason: str
+    bytes: int | None = None
+    metric: float | None = None
+    drop: float | None = None
+    bound: float | None = None
+    timings: tuple[Timing, ...] = ()
+    ours_over_it: Timing | None = None
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """One model's results: the first entry is ours. `metric` is the original's; times in seconds."""
+
+    name: str
+    day: str
+    items: int
+    metric: float
+    original_bytes: int
+    source_bytes: int
+    original_milliseconds: dict[str, float]
+    build_seconds: float
+    build_peak_bytes: int
+    entries: tuple[Entry, ...]
+    machine: Machine
+
+    @property
+    def ours(self) -> Entry:
+        """The variant that our builder chose."""
+        return self.entries[0]
+
+    @property
+    def peers(self) -> tuple[Entry, ...]:
+        """The other tools' models."""
+        return self.entries[1:]
+
+
+@dataclass(frozen=True)
+class Results:
+    """All models measured so far."""
+
+    cases: tuple[CaseResult, ...] = ()
+
+    def case(self, name: str) -> CaseResult | None:
+        """Return the result of the model `name`, or None where it was not measured."""
+        return next((case for case in self.cases if case.name == name), None)
+
+    def merged(self, result: CaseResult, order: tuple[str, ...]) -> "Results":
+        """Return these with `result` in its place, in the `order` of the models."""
+        cases = {case.name: case for case in (*self.cases, result)}
+        return replace(self, cases=tuple(cases[name] for name in order if name in cases))
+
+
+def read(path: Path) -> Results:
+    """Return the results at `path`; none where there is no such file.
+
+    Raises:
+        ContractError: it holds something else.
+    """
+    return codec.decode_json(Results, path.read_bytes(), str(path)) if path.exists() else Results()
+
+
+def write(results: Results, path: Path) -> None:
+    """Write the results so that a change shows line by line."""
+    path.write_text(json.dumps(codec.encode(results), indent=2) + "\n")
+
+
+def this_machine() -> Machine:
+    """Return a description of this machine."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    memory = Path("/proc/meminfo").read_text().split()
+    return Machine(
+        processor=names[0] if names else platform.processor(),
+        cores=len(names),
+        memory_bytes=int(memory[1]) << 10,
+        features=machine.cpu_features(),
+        system=f"{platform.system()} {platform.release()}",
+        tools=machine.tool_versions(),
+    )
