@@ -7,7 +7,9 @@ from slipstream_builder.errors import SourceError, ValidationError
 from slipstream_builder.gate import evaluate
 from slipstream_builder.reporting import Reporter
 from slipstream_builder.sources import loading
+from slipstream_builder.sources.addresses import redacted
 from slipstream_builder.sources.fetch import Fetched, Role, fetch
+from slipstream_builder.sources.meter import Report
 from slipstream_builder.validation import dataset, metrics
 from slipstream_contract.recipe import Recipe
 
@@ -52,14 +54,22 @@ def fetch_all(recipe: Recipe, reporter: Reporter) -> Files:
         SourceError, ValidationError: one is missing, unreadable, too large or not the pinned one.
     """
     loading.refuse_pickles(recipe.model.uri)
-    reporter.step("fetch", 0.0, f"fetching {recipe.model.uri}")
-    model = fetch(recipe.model, _MODEL)
-    reporter.step("fetch", 0.6, f"model of {len(model.data) / 1e6:.1f} MB")
+    reporter.step("fetch", 0.0, f"fetching {redacted(recipe.model.uri)}")
+    model = fetch(recipe.model, _MODEL, _progress(reporter, _MODEL, 0.0, 0.6))
+    reporter.step("fetch", 0.6, f"model of {model.size / 1e6:.1f} MB")
     dataset_source = recipe.validation.dataset if recipe.validation else None
-    validation = fetch(dataset_source, _VALIDATION) if dataset_source else None
-    unlabelled = fetch(recipe.unlabelled, _UNLABELLED) if recipe.unlabelled else None
+    validation = fetch(dataset_source, _VALIDATION, _progress(reporter, _VALIDATION, 0.6, 0.8)) if dataset_source else None
+    report = _progress(reporter, _UNLABELLED, 0.8, 1.0)
+    unlabelled = fetch(recipe.unlabelled, _UNLABELLED, report) if recipe.unlabelled else None
     reporter.step("fetch", 1.0, "all files are here")
     return Files(model, validation, unlabelled)
+
+
+def _progress(reporter: Reporter, role: Role, start: float, end: float) -> Report:
+    def report(fraction: float, words: str) -> None:
+        reporter.step("fetch", start + (end - start) * fraction, f"{role.words}: {words}")
+
+    return report
 
 
 def load_all(recipe: Recipe, files: Files) -> Inputs:
