@@ -1,74 +1,215 @@
-"""Runs models over the items that decide: per-item scores for the gate."""
+"""Runs models over the items or episodes that decide: one score an item for the gate."""
 
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from slipstream_builder.arrays import Array, Scores
+from slipstream_builder import sessions
+from slipstream_builder.arrays import Array, Policy, Scores
 from slipstream_builder.errors import ValidationError
 from slipstream_builder.gate import bounds
 from slipstream_builder.sessions import Session, run_in_batches
-from slipstream_builder.validation import dataset, metrics
+from slipstream_builder.validation import dataset, episodes, metrics, own
+
+Deciding = dataset.Labelled | episodes.Episodes
+"""What decides the gate: held-out items, or seeded episodes."""
 
 _BATCH = 64
+_MOST_NEIGHBORS = 50_000
+_ERRORS_FROM_ZERO = 2.0
 
 
 @dataclass(frozen=True)
 class Examination:
-    """What every candidate is examined on: the metric and the items that decide."""
+    """What every candidate is examined on: the metric, the items or episodes, and what the source said of them."""
 
     metric: metrics.Metric
-    labelled: dataset.Labelled
+    deciding: Deciding
+    reference: metrics.Reference = field(default_factory=metrics.Reference)
+
+    @property
+    def items(self) -> int:
+        """The number of items, or of episodes."""
+        return self.deciding.items
+
+    @property
+    def slices(self) -> Array | None:
+        """The slice that each item belongs to, [items] of integers or strings; None where none are named."""
+        return self.deciding.slices if isinstance(self.deciding, dataset.Labelled) else None
+
+    @property
+    def deciding_items(self) -> int:
+        """How many items the rule of three may count on; fewer than `items` for auc and f1 of uneven classes."""
+        return _deciding_items(self.metric, self.deciding)
 
 
-def require_enough(labelled: dataset.Labelled, max_drop: float, confidence: float, shared: bool) -> None:
-    """Accept a set that can decide whether the loss is at most `max_drop`.
+def require_enough(
+    metric: metrics.Metric, deciding: Deciding, max_drop: float, confidence: float, shared: bool
+) -> None:
+    """Accept items that can decide whether the loss is at most `max_drop`.
 
     Raises:
         ValidationError: even a candidate that changes nothing could not be shown to be good enough.
     """
-    needed = bounds.fewest_items(max_drop, confidence)
-    if labelled.items < needed:
-        total = -(-needed * dataset.SET_ASIDE // (dataset.SET_ASIDE - 1)) if shared else needed
-        aside = " (a quarter is set aside when no unlabelled set is given)" if shared else ""
+    needed, found = bounds.fewest_items(max_drop, confidence), _deciding_items(metric, deciding)
+    if found >= needed:
+        return
+    asked = f"showing a loss of at most {max_drop:.2%} at {confidence:.0%} confidence"
+    if isinstance(deciding, episodes.Episodes):
         raise ValidationError(
-            f"validation set: {labelled.items} items decide the gate{aside}; showing a loss of at most {max_drop:.2%} "
-            f"at {confidence:.0%} confidence takes at least {total}: add items or raise maxDrop"
+            f"validation.environment.episodes: {found} episodes decide the gate; {asked} takes at least {needed}: "
+            "raise episodes or maxDrop"
         )
+    total = math.ceil(needed * deciding.items / found)
+    if shared:
+        total = -(-total * dataset.SET_ASIDE // (dataset.SET_ASIDE - 1))
+    aside = " (a quarter is set aside when no unlabelled set is given)" if shared else ""
+    weight = f", worth {found} for {metric.name} as its classes are uneven" if found < deciding.items else ""
+    raise ValidationError(
+        f"validation set: {deciding.items} items decide the gate{aside}{weight}; {asked} takes at least {total}: add "
+        "items or raise maxDrop"
+    )
 
 
-def prepare(metric: metrics.Metric, labelled: dataset.Labelled, source: Session) -> Examination:
-    """Return the examination; for agreement, the source model's own answers are the labels."""
-    if metric.kind != "agreement":
-        return Examination(metric, labelled)
-    answers = [output.argmax(axis=1) for _, output in run_in_batches(source, labelled.inputs, _BATCH)]
-    return Examination(metric, dataset.with_reference(labelled, np.concatenate(answers)))
+def prepare(metric: metrics.Metric, deciding: Deciding, source: Session) -> Examination:
+    """Return the examination; what the metric needs to know of the source model is asked here, once.
+
+    Raises:
+        ValidationError: the metric cannot be used with these items.
+    """
+    if isinstance(deciding, episodes.Episodes):
+        return Examination(metric, deciding)
+    if metric.kind == "own":
+        _try_own(metric, deciding, source)
+    if metric.kind == "neighbors" and not 2 <= deciding.items <= _MOST_NEIGHBORS:
+        raise ValidationError(
+            f"validation set: {metric.name} compares every item with every other; {deciding.items} items are not "
+            f"between 2 and {_MOST_NEIGHBORS}"
+        )
+    return Examination(metric, deciding, _reference(metric, deciding, source))
 
 
 def scores(session: Session, examination: Examination) -> Scores:
-    """Return the per-item scores of the session's model.
+    """Return the scores of the session's model, one an item or episode; NaN where it gave NaN.
 
     Raises:
-        ValidationError: the model's outputs do not have the shape the metric needs.
+        ValidationError: the model's outputs do not have the shape the metric needs, or the user's metric fails.
     """
-    labelled, parts = examination.labelled, []
-    for part, output in run_in_batches(session, labelled.inputs, _BATCH):
-        labels = labelled.labels[part] if labelled.labels is not None else np.empty(0)
-        ignore = labelled.ignore[part] if labelled.ignore is not None else None
-        parts.append(_score(examination.metric, output, labels, ignore))
-    return np.concatenate(parts)
-
-
-def _score(metric: metrics.Metric, output: Array, labels: Array, ignore: Array | None) -> Scores:
-    if metric.task == "regression" and output.shape != labels.shape:
-        raise ValidationError(
-            f"validation set: 'labels' has items of shape {list(labels.shape[1:])}, the model's first output "
-            f"{list(output.shape[1:])}; {metric.name} compares them one by one"
+    metric, deciding, reference = examination.metric, examination.deciding, examination.reference
+    if isinstance(deciding, episodes.Episodes):
+        return episodes.play(as_policy(session), deciding)
+    if metric.kind == "own":
+        return np.concatenate(
+            [own.score(metric, outputs, part.labels, part.inputs) for part, outputs in _all_outputs(session, deciding)]
         )
-    if metric.task != "regression" and output.ndim != 2:
+    labels = deciding.labels if deciding.labels is not None and metric.needs_labels else np.empty(0)
+    parts = []
+    for part, output in run_in_batches(session, deciding.inputs, _BATCH):
+        ignore = deciding.ignore[part] if deciding.ignore is not None else None
+        _check_shapes(metric, output, labels[part], reference)
+        parts.append(metrics.compact(metric, output, labels[part], ignore, _answers_to(reference, part)))
+    return metrics.finish(metric, np.concatenate(parts), labels, reference)
+
+
+def require_baseline(metric: metrics.Metric, scores: Scores) -> None:
+    """Accept the source model's scores as what a loss is measured against.
+
+    Raises:
+        ValidationError: a share of their mean has no meaning: it is not a number, is 0, or cannot be told from 0.
+    """
+    subject = "validation.environment" if metric.kind == "return" else "validation set"
+    if (wrong := np.flatnonzero(~np.isfinite(scores))).size:
+        raise ValidationError(
+            f"{subject}: the source model's {metric.name} is no number for {len(wrong)} of {len(scores)} "
+            f"{'episodes' if metric.kind == 'return' else 'items'} (first: {wrong[0]}): it gives NaN or infinity "
+            "there; remove such items or mend the model"
+        )
+    mean = float(scores.mean())
+    if metric.signed:
+        error = float(scores.std(ddof=1)) / math.sqrt(len(scores))
+        if abs(mean) <= _ERRORS_FROM_ZERO * error or mean == 0:
+            raise ValidationError(
+                f"{subject}: the source model's mean {metric.name} is {mean:.4g} with a standard error of {error:.2g}, "
+                "too close to 0 for a loss relative to it; add episodes or items, or shift the scale away from 0"
+            )
+    elif mean <= 0 and not metric.higher_is_better:
+        raise ValidationError(
+            f"{subject}: the source model's {metric.name} is 0, so every other model's is infinitely worse; the labels "
+            "seem to be its own outputs: use labels from outside, or the metric agreement"
+        )
+    elif mean <= 0:
+        raise ValidationError(
+            f"{subject}: the source model's {metric.name} on it is {mean:.4g}, so no loss can be told; check that "
+            "labels and inputs belong together"
+        )
+
+
+def as_policy(session: Session) -> Policy:
+    """Return the session's model as an agent, which acts by its first output."""
+    first = session.get_outputs()[0].name
+    return lambda rows: np.asarray(session.run([first], dict(rows))[0])
+
+
+def _deciding_items(metric: metrics.Metric, deciding: Deciding) -> int:
+    labels = deciding.labels if isinstance(deciding, dataset.Labelled) else None
+    return metrics.deciding_items(metric, labels, deciding.items)
+
+
+def _reference(metric: metrics.Metric, labelled: dataset.Labelled, source: Session) -> metrics.Reference:
+    shape = sessions.output_specs(source)[0].shape
+    one_score = metric.decides_one_score and (len(shape) == 1 or shape[1:] in ((1,), (-1,)))
+    threshold = _threshold(source, labelled) if one_score else metrics.Reference.threshold
+    if metric.kind not in ("agreement", "agreement@", "f1", "neighbors"):
+        return metrics.Reference(None, threshold)
+    parts = []
+    for _, output in run_in_batches(source, labelled.inputs, _BATCH):
+        _check_shapes(metric, output, np.empty(0), metrics.Reference())
+        parts.append(metrics.answers(metric, output, threshold))
+    return metrics.Reference(np.concatenate(parts), threshold)
+
+
+def _threshold(source: Session, labelled: dataset.Labelled) -> float:
+    """Return 0.5 where all of the source's scores are probabilities, and 0 where they are not: logits."""
+    outputs = [output for _, output in run_in_batches(source, labelled.inputs, _BATCH)]
+    return 0.5 if all(((output >= 0) & (output <= 1)).all() for output in outputs) else 0.0
+
+
+def _answers_to(reference: metrics.Reference, part: slice) -> metrics.Reference:
+    answers = reference.answers
+    return metrics.Reference(None if answers is None else answers[part], reference.threshold)
+
+
+def _all_outputs(session: Session, labelled: dataset.Labelled) -> Iterator[tuple[dataset.Labelled, dict[str, Array]]]:
+    names = [output.name for output in session.get_outputs()]
+    for start in range(0, labelled.items, _BATCH):
+        part = labelled.part(slice(start, start + _BATCH))
+        yield part, dict(zip(names, sessions.run(session, part.inputs), strict=True))
+
+
+def _try_own(metric: metrics.Metric, labelled: dataset.Labelled, source: Session) -> None:
+    part, outputs = next(_all_outputs(source, labelled))
+    own.check_apart(metric, outputs, part.labels, part.inputs)
+
+
+def _check_shapes(metric: metrics.Metric, output: Array, labels: Array, reference: metrics.Reference) -> None:
+    if metric.task == "regression":
+        if output.shape != labels.shape:
+            raise ValidationError(
+                f"validation set: 'labels' has items of shape {list(labels.shape[1:])}, the model's first output "
+                f"{list(output.shape[1:])}; {metric.name} compares them one by one"
+            )
+        return
+    if output.ndim != 2 and not (metric.decides_one_score and output.ndim == 1):
         raise ValidationError(f"validation.metric: {metric.name} needs an output [items, n], found {output.ndim} axes")
-    if metric.task != "regression" and labels.size and labels.max() >= output.shape[1]:
+    width = output.shape[1] if output.ndim == 2 else 1
+    if metric.kind == "auc" and width > 2:
+        raise ValidationError(f"validation.metric: auc needs one score or two classes, found {width}: use f1")
+    if labels.size and labels.max() >= (2 if metric.decides_one_score and width == 1 else width):
         raise ValidationError(
-            f"validation set: 'labels' holds index {labels.max()}; the output has {output.shape[1]} values an item"
+            f"validation set: 'labels' holds index {labels.max()}; the output has {width} values an item"
         )
-    return metrics.score(metric, output, labels, ignore)
+    answers = reference.answers
+    if metric.kind == "agreement@" and answers is not None and answers.max(initial=0) >= width:
+        raise ValidationError(f"validation.metric: {metric.name}: the candidate has {width} outputs, the source more")
