@@ -126,16 +126,40 @@ def test_an_operator_without_a_torch_counterpart_is_named(make_model):
 
 
 def test_an_opset_too_old_to_train_is_named(make_model):
-    model = make_model([("Relu", "x", "y", {})], {}, x=[4], y=[4], opset=11)
+    model = make_model([("Relu", "x", "y", {})], {}, x=[4], y=[4], opset=10)
 
-    with pytest.raises(TechniqueError, match="opset 11"):
+    with pytest.raises(TechniqueError, match="opset 10"):
         Interpreter(model)
 
 
-def test_weights_shared_by_two_layers_are_refused(make_model, floats):
+def test_layers_that_share_their_weights_are_trained_as_one(make_model, floats, run):
     nodes = [("MatMul", "x w", "h", {}), ("MatMul", "h w", "y", {})]
+    model, x = make_model(nodes, {"w": floats(8, 8)}, x=[8], y=[8]), floats(3, 8)
+    network = Interpreter(model)
+    with torch.no_grad():
+        network.layers[0].weight.mul_(1.5)
+        (expected,) = network(torch.from_numpy(x))
 
-    with pytest.raises(TechniqueError, match="shared"):
+    assert len(network.layers) == 1
+    np.testing.assert_allclose(run(written_back(model, network.weights()), x), expected.numpy(), atol=1e-5)
+
+
+def test_a_table_that_also_scores_stays_one_tensor(make_model, floats):
+    nodes = [
+        ("Cast", "x", "ids", {"to": 7}),
+        ("Gather", "table ids", "e", {}),
+        ("ReduceMean", "e", "m", {"axes": [1], "keepdims": 0}),
+        ("Gemm", "m table", "y", {"transB": 1}),
+    ]
+    network = Interpreter(make_model(nodes, {"table": floats(10, 4)}, x=[3], y=[10]))
+
+    assert network.layers[0].weight is network.layers[1].weight
+
+
+def test_a_weight_read_in_two_layouts_is_refused(make_model, floats):
+    nodes = [("MatMul", "x w", "h", {}), ("Gemm", "h w", "y", {"transB": 1})]
+
+    with pytest.raises(TechniqueError, match="layouts"):
         Interpreter(make_model(nodes, {"w": floats(8, 8)}, x=[8], y=[8]))
 
 

@@ -17,10 +17,11 @@ from slipstream_builder.arrays import Array
 from slipstream_builder.errors import TechniqueError
 from slipstream_builder.techniques import graphs
 from slipstream_builder.techniques.conversion.layers import Layer, layer_of, linear
-from slipstream_builder.techniques.conversion.operators import OPERATORS, Operator
+from slipstream_builder.techniques.conversion.operators import OPERATORS, REFUSED
 from slipstream_builder.techniques.conversion.pooling import POOLING
+from slipstream_builder.techniques.conversion.tensors import OPSET, OUTPUTS, Operator
 
-LOWEST_OPSET = 13
+LOWEST_OPSET = 11
 Run = Callable[[Sequence[Tensor | None]], Tensor | tuple[Tensor, ...]]
 
 
@@ -44,8 +45,9 @@ class Interpreter(nn.Module):
     def __init__(self, model: onnx.ModelProto) -> None:
         super().__init__()
         graph = model.graph
-        if graphs.opset(model) < LOWEST_OPSET:
-            raise TechniqueError(f"opset {graphs.opset(model)} cannot be trained; export with {LOWEST_OPSET} or later")
+        self._opset = graphs.opset(model)
+        if self._opset < LOWEST_OPSET:
+            raise TechniqueError(f"opset {self._opset} cannot be trained; export with {LOWEST_OPSET} or later")
         self.input_names = [value.name for value in graphs.data_inputs(graph)]
         self.output_names = [value.name for value in graph.output]
         self._constants = graphs.constants(graph)
@@ -69,10 +71,17 @@ class Interpreter(nn.Module):
         return tuple(values[name] for name in self.output_names)
 
     def weights(self) -> dict[str, Array]:
-        """Return the present value of everything trainable, by the name of its constant in the graph."""
+        """Return the present value of everything trainable, by the name of its constant in the graph.
+
+        Raises:
+            TechniqueError: layers that share a weight have parted.
+        """
         found = {name: self.loose[key].detach().numpy() for name, key in self._names.items()}
         for layer in self._layers:
-            found.update(layer.weights())
+            for name, array in layer.weights().items():
+                if name in found and not np.array_equal(found[name], array, equal_nan=True):
+                    raise TechniqueError(f"the layers that share the weight {name} were changed apart")
+                found[name] = array
         return found
 
     def _steps(self, graph: onnx.GraphProto) -> list[Step]:
@@ -90,10 +99,9 @@ class Interpreter(nn.Module):
             return self._layer_step(layer, node if add is None else add)
         operator = OPERATORS.get(node.op_type) or POOLING.get(node.op_type)
         if operator is None or node.domain not in graphs.STANDARD_DOMAINS:
-            raise TechniqueError(
-                f"operator {node.op_type} ({node.name}) cannot be trained: it has no torch counterpart"
-            )
-        return Step(node.op_type, _bound(operator, node), tuple(node.input), tuple(node.output))
+            reason = REFUSED.get(node.op_type, "it has no torch counterpart")
+            raise TechniqueError(f"operator {node.op_type} ({node.name}) cannot be trained: {reason}")
+        return Step(node.op_type, _bound(operator, node, self._opset), tuple(node.input), tuple(node.output))
 
     def _with_bias(self, node: onnx.NodeProto, add: onnx.NodeProto) -> Layer:
         bias = next(name for name in add.input if name != node.output[0])
@@ -101,13 +109,25 @@ class Interpreter(nn.Module):
         return linear(node.input[0], self._constants[node.input[1]], homes, self._constants[bias], swapped=True)
 
     def _layer_step(self, layer: Layer, node: onnx.NodeProto) -> Step:
-        taken = {home for other in self._layers for home in other.homes.values()}
-        shared = taken.intersection(layer.homes.values())
-        if shared:
-            raise TechniqueError(f"the weights {', '.join(sorted(shared))} are shared by several layers")
+        module = self._placed(layer)
+        return Step(node.op_type, lambda inputs: module(inputs[0]), (layer.input,), (node.output[0],))
+
+    def _placed(self, layer: Layer) -> nn.Module:
+        """Return the layer's module; where another has the same weights, that one, or one tied to it.
+
+        Raises:
+            TechniqueError: the two hold them in different layouts, so no tensor can be both.
+        """
+        for other in self._layers:
+            if layer.homes == other.homes and layer.transposed == other.transposed and layer.alike(other):
+                return other.module
+        for other in self._layers:
+            for name, home in layer.homes.items():
+                if home in other.homes.values():
+                    _tie(layer, name, other)
         self._layers.append(layer)
         self.layers.append(layer.module)
-        return Step(node.op_type, lambda inputs: layer.module(inputs[0]), (layer.input,), (node.output[0],))
+        return layer.module
 
     def _hold(self, steps: Sequence[Step]) -> dict[str, Tensor]:
         """Make the float vectors still in use parameters; return the other constants as tensors."""
@@ -166,6 +186,14 @@ def _rank(constants: Mapping[str, Array], name: str) -> int:
     return constants[name].ndim if name in constants and constants[name].dtype == np.float32 else -1
 
 
-def _bound(operator: Operator, node: onnx.NodeProto) -> Run:
-    given = graphs.attributes(node)
+def _tie(layer: Layer, name: str, other: Layer) -> None:
+    theirs = next(key for key, home in other.homes.items() if home == layer.homes[name])
+    if (name in layer.transposed) != (theirs in other.transposed):
+        raise TechniqueError(f"the weight {layer.homes[name]} is shared by layers that read it in different layouts")
+    holder = other.module.get_submodule(other.holder)
+    setattr(layer.module.get_submodule(layer.holder), name, getattr(holder, theirs))
+
+
+def _bound(operator: Operator, node: onnx.NodeProto, opset: int) -> Run:
+    given = {**graphs.attributes(node), OPSET: opset, OUTPUTS: len(node.output)}
     return lambda inputs: operator(inputs, given)

@@ -4,8 +4,9 @@ Real torch layers are what torch-pruning's dependency graph knows how to shrink.
 its weights came from and in which layout, so that the pruned weights return to the same graph under the same names.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from slipstream_builder.arrays import Array
-from slipstream_builder.techniques.conversion.pooling import spatial_padding
+from slipstream_builder.techniques.conversion.pooling import depends_on_size, spatial_padding
+from slipstream_builder.techniques.conversion.tensors import Attributes
 from slipstream_builder.techniques.graphs import attributes
 
 Constants = Mapping[str, Array]
@@ -33,6 +35,15 @@ class Layer:
     homes: dict[str, str]
     transposed: frozenset[str] = field(default_factory=frozenset)
 
+    @property
+    def holder(self) -> str:
+        """The submodule of `module` that holds the parameters."""
+        return "convolution" if isinstance(self.module, PaddedConv) else ""
+
+    def alike(self, other: "Layer") -> bool:
+        """Say whether the other layer computes the same with the same weights."""
+        return repr(self.module) == repr(other.module) and not isinstance(self.module, PaddedConv)
+
     def weights(self) -> dict[str, Array]:
         """Return the present weights by constant name, in the graph's layout."""
         return {home: self._stored(name) for name, home in self.homes.items()}
@@ -43,12 +54,17 @@ class Layer:
 
 
 class PaddedConv(nn.Module):
-    """A convolution after zero padding (torch order, both ends of each axis), which torch's own cannot do unevenly."""
+    """A convolution after zero padding that torch's own cannot do: uneven, or following the size of the input.
 
-    def __init__(self, convolution: nn.Conv1d | nn.Conv2d | nn.Conv3d, padding: list[int]) -> None:
+    `padding` gives the pads for the spatial sizes, in torch's order: last axis first, both ends of each.
+    """
+
+    def __init__(
+        self, convolution: nn.Conv1d | nn.Conv2d | nn.Conv3d, padding: Callable[[Sequence[int]], list[int]]
+    ) -> None:
         super().__init__()
         self.convolution = convolution
-        self.padding = padding
+        self._padding = padding
 
     @property
     def weight(self) -> Tensor:
@@ -62,7 +78,7 @@ class PaddedConv(nn.Module):
 
     def forward(self, tensor: Tensor) -> Tensor:
         """Return the convolution of the padded `tensor`."""
-        result: Tensor = self.convolution(functional.pad(tensor, self.padding))
+        result: Tensor = self.convolution(functional.pad(tensor, self._padding(tensor.shape[2:])))
         return result
 
 
@@ -102,7 +118,7 @@ def _gemm(node: onnx.NodeProto, constants: Constants) -> Layer | None:
     bias = _floats(constants, node.input[2], 1) if len(node.input) > 2 else None
     plain = given.get("alpha", 1.0) == given.get("beta", 1.0) == 1.0 and not given.get("transA", 0)
     if weight is None or not plain or (len(node.input) > 2 and bias is None):
-        raise ValueError("it scales or transposes its input, or its weights are not constant")
+        return None
     homes = dict(zip(("weight", "bias"), node.input[1:], strict=False))
     return linear(node.input[0], weight, homes, bias, swapped=not given.get("transB", 0))
 
@@ -133,16 +149,43 @@ def _conv(node: onnx.NodeProto, constants: Constants) -> Layer | None:
     )
     _load(module, weight=weight, bias=constants[node.input[2]] if has_bias else None)
     homes = dict(zip(("weight", "bias"), node.input[1:], strict=False))
-    return Layer(_padded(module, spatial_padding(given, spatial)), node.input[0], homes)
+    return Layer(_padded(module, given, spatial), node.input[0], homes)
 
 
-def _padded(module: nn.Conv1d | nn.Conv2d | nn.Conv3d, pads: list[int]) -> nn.Module:
+def _padded(module: nn.Conv1d | nn.Conv2d | nn.Conv3d, given: Attributes, kernel: Sequence[int]) -> nn.Module:
+    if depends_on_size(given):
+        return PaddedConv(module, lambda sizes: spatial_padding(given, kernel, sizes))
+    pads = spatial_padding(given, kernel)
     begins = pads[0::2]
     if begins == pads[1::2]:
         module.padding = tuple(reversed(begins))
         module._reversed_padding_repeated_twice = list(pads)
         return module
-    return PaddedConv(module, pads)
+    return PaddedConv(module, lambda _: pads)
+
+
+def _conv_transpose(node: onnx.NodeProto, constants: Constants) -> Layer | None:
+    given, weight = attributes(node), constants.get(node.input[1])
+    if weight is None or weight.dtype != np.float32 or not 3 <= weight.ndim <= 5:
+        raise ValueError("its weights are not constant float32 over one to three spatial axes")
+    pads = [0] * (weight.ndim - 2) if depends_on_size(given) else spatial_padding(given, weight.shape[2:])
+    if depends_on_size(given) or "output_shape" in given or pads[0::2] != pads[1::2]:
+        raise ValueError("its padding is uneven or follows the size of the input")
+    kind: Any = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)[weight.ndim - 3]
+    groups, has_bias = given.get("group", 1), len(node.input) > 2
+    module = kind(
+        weight.shape[0],
+        weight.shape[1] * groups,
+        weight.shape[2:],
+        stride=given.get("strides", 1),
+        padding=tuple(reversed(pads[0::2])),
+        output_padding=given.get("output_padding", 0),
+        groups=groups,
+        bias=has_bias,
+        dilation=given.get("dilations", 1),
+    )
+    _load(module, weight=weight, bias=constants[node.input[2]] if has_bias else None)
+    return Layer(module, node.input[0], dict(zip(("weight", "bias"), node.input[1:], strict=False)))
 
 
 def _batch_norm(node: onnx.NodeProto, constants: Constants) -> Layer | None:
@@ -156,12 +199,12 @@ def _batch_norm(node: onnx.NodeProto, constants: Constants) -> Layer | None:
 
 
 def _layer_norm(node: onnx.NodeProto, constants: Constants) -> Layer | None:
-    given = attributes(node)
-    scale = _floats(constants, node.input[1], 1)
-    bias = _floats(constants, node.input[2], 1) if len(node.input) > 2 else None
-    if scale is None or given.get("axis", -1) != -1:
-        raise ValueError("it normalises more than the last axis, or its scale is not constant")
-    module = nn.LayerNorm(len(scale), eps=given.get("epsilon", 1e-5), bias=bias is not None)
+    """The shape of the scale tells the axes, counted from the last."""
+    scale, given = constants.get(node.input[1]), attributes(node)
+    bias = constants.get(node.input[2]) if len(node.input) > 2 else None
+    if scale is None or scale.dtype != np.float32 or (len(node.input) > 2 and bias is None):
+        raise ValueError("its scale or bias is not constant")
+    module = nn.LayerNorm(scale.shape, eps=given.get("epsilon", 1e-5), bias=bias is not None)
     _load(module, weight=scale, bias=bias)
     return Layer(module, node.input[0], dict(zip(("weight", "bias"), node.input[1:], strict=False)))
 
@@ -185,6 +228,7 @@ def _load(module: nn.Module, **arrays: Array | None) -> None:
 LAYERS: dict[str, Callable[[onnx.NodeProto, Constants], Layer | None]] = {
     "BatchNormalization": _batch_norm,
     "Conv": _conv,
+    "ConvTranspose": _conv_transpose,
     "Gather": _embedding,
     "Gemm": _gemm,
     "LayerNormalization": _layer_norm,

@@ -1,232 +1,193 @@
-"""ONNX operators without trainable weights, each as a function on torch tensors.
+"""ONNX operators that compute without layers of weights, each as a function on torch tensors.
 
-A function takes the node's inputs (None where an optional one is absent) and its attributes. The semantics are those
-of the ONNX operator specification from opset 13 on, where axes and bounds have become inputs.
+The semantics are those of the ONNX operator specification from opset 11 on. What trains badly or not at all is
+refused, with the reason in `REFUSED`.
 """
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-import onnx
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-Attributes = dict[str, Any]
-Operator = Callable[[Sequence[Tensor | None], Attributes], Tensor | tuple[Tensor, ...]]
+from slipstream_builder.techniques.conversion.shaping import SHAPING
+from slipstream_builder.techniques.conversion.tensors import (
+    OPSET,
+    Attributes,
+    Inputs,
+    Operator,
+    binary,
+    divided,
+    folded,
+    given,
+    optional,
+    reduced,
+    unary,
+)
+
+LAST_AXIS_OPSET = 13
+
+_RECURRENT = "its loop over time steps is not unrolled"
+_CONTROL_FLOW = "which way it goes is only known at run time"
+REFUSED = {
+    "GRU": _RECURRENT,
+    "LSTM": _RECURRENT,
+    "RNN": _RECURRENT,
+    "If": _CONTROL_FLOW,
+    "Loop": _CONTROL_FLOW,
+    "Scan": _CONTROL_FLOW,
+    "DequantizeLinear": "the model is quantised already",
+    "MatMulInteger": "the model is quantised already",
+    "QuantizeLinear": "the model is quantised already",
+}
 
 
-def _unary(function: Callable[[Tensor], Tensor]) -> Operator:
-    return lambda inputs, _: function(_given(inputs, 0))
-
-
-def _binary(function: Callable[[Tensor, Tensor], Tensor]) -> Operator:
-    return lambda inputs, _: function(_given(inputs, 0), _given(inputs, 1))
-
-
-def _folded(function: Callable[[Tensor, Tensor], Tensor]) -> Operator:
-    def run(inputs: Sequence[Tensor | None], _: Attributes) -> Tensor:
-        result = _given(inputs, 0)
-        for position in range(1, len(inputs)):
-            result = function(result, _given(inputs, position))
-        return result
-
-    return run
-
-
-def _reduced(function: Callable[[Tensor, list[int], bool], Tensor]) -> Operator:
-    def run(inputs: Sequence[Tensor | None], attributes: Attributes) -> Tensor:
-        tensor = _given(inputs, 0)
-        axes = _integers(inputs, 1) or list(attributes.get("axes", range(tensor.ndim)))
-        return function(tensor, axes, bool(attributes.get("keepdims", 1)))
-
-    return run
-
-
-def _given(inputs: Sequence[Tensor | None], position: int) -> Tensor:
-    tensor = inputs[position]
-    if tensor is None:
-        raise ValueError(f"input {position} is missing")
-    return tensor
-
-
-def _integers(inputs: Sequence[Tensor | None], position: int) -> list[int]:
-    tensor = inputs[position] if len(inputs) > position else None
-    return [] if tensor is None else [int(value) for value in tensor.reshape(-1).tolist()]
-
-
-def _divide(left: Tensor, right: Tensor) -> Tensor:
-    if left.is_floating_point():
-        return left / right
-    return torch.div(left, right, rounding_mode="trunc")
-
-
-def _clip(inputs: Sequence[Tensor | None], attributes: Attributes) -> Tensor:
-    low = inputs[1] if len(inputs) > 1 else None
-    high = inputs[2] if len(inputs) > 2 else None
-    tensor = _given(inputs, 0)
+def _clip(inputs: Inputs, attributes: Attributes) -> Tensor:
+    low, high, tensor = optional(inputs, 1), optional(inputs, 2), given(inputs)
     return tensor if low is None and high is None else torch.clamp(tensor, low, high)
 
 
-def _reshape(inputs: Sequence[Tensor | None], attributes: Attributes) -> Tensor:
-    tensor, shape = _given(inputs, 0), _integers(inputs, 1)
-    if not attributes.get("allowzero", 0):
-        shape = [tensor.shape[axis] if size == 0 else size for axis, size in enumerate(shape)]
-    return tensor.reshape(shape)
+def _softmaxed(function: Any) -> Operator:
+    """Until opset 13 all axes from the given one on, 1 by default, were taken as one."""
+
+    def run(inputs: Inputs, attributes: Attributes) -> Tensor:
+        tensor = given(inputs)
+        if attributes[OPSET] >= LAST_AXIS_OPSET:
+            scores: Tensor = function(tensor, attributes.get("axis", -1))
+            return scores
+        axis = attributes.get("axis", 1) % tensor.ndim
+        joined: Tensor = function(tensor.flatten(axis), -1)
+        return joined.reshape(tensor.shape)
+
+    return run
 
 
-def _flatten(inputs: Sequence[Tensor | None], attributes: Attributes) -> Tensor:
-    tensor, axis = _given(inputs, 0), attributes.get("axis", 1)
-    if axis == 1:
-        return tensor.flatten(1)
-    return tensor.reshape(int(np.prod(tensor.shape[:axis])), -1)
+def _gemm(inputs: Inputs, attributes: Attributes) -> Tensor:
+    left, right, bias = given(inputs, 0), given(inputs, 1), optional(inputs, 2)
+    left = left.T if attributes.get("transA", 0) else left
+    right = right.T if attributes.get("transB", 0) else right
+    product: Tensor = (left @ right) * attributes.get("alpha", 1.0)
+    return product if bias is None else product + bias * attributes.get("beta", 1.0)
 
 
-def _squeeze(inputs: Sequence[Tensor | None], attributes: Attributes) -> Tensor:
-    axes = _integers(inputs, 1)
-    tensor = _given(inputs, 0)
-    return tensor.squeeze(tuple(axes)) if axes else tensor.squeeze()
-
-
-def _unsqueeze(inputs: Sequence[Tensor | None], attributes: Attributes) -> Tensor:
-    tensor, axes = _given(inputs, 0), _integers(inputs, 1)
-    rank = tensor.ndim + len(axes)
-    for axis in sorted(axis % rank for axis in axes):
-        tensor = tensor.unsqueeze(axis)
-    return tensor
-
-
-def _slice(inputs: Sequence[Tensor | None], attributes: Attributes) -> Tensor:
-    tensor, starts, ends = _given(inputs, 0), _integers(inputs, 1), _integers(inputs, 2)
-    axes = _integers(inputs, 3) or list(range(len(starts)))
-    steps = _integers(inputs, 4) or [1] * len(starts)
-    window: list[slice] = [slice(None)] * tensor.ndim
-    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
-        if step < 0:
-            raise ValueError("a Slice walks backwards")
-        window[axis] = slice(start, end, step)
-    return tensor[tuple(window)]
-
-
-def _split(inputs: Sequence[Tensor | None], attributes: Attributes) -> tuple[Tensor, ...]:
-    tensor, axis = _given(inputs, 0), attributes.get("axis", 0)
-    sizes = _integers(inputs, 1)
-    if not sizes:
-        sizes = [tensor.shape[axis] // attributes["num_outputs"]] * attributes["num_outputs"]
-    return torch.split_with_sizes(tensor, sizes, axis)
-
-
-def _gather(inputs: Sequence[Tensor | None], attributes: Attributes) -> Tensor:
-    tensor, indices, axis = _given(inputs, 0), _given(inputs, 1), attributes.get("axis", 0)
-    size = tensor.shape[axis]
-    flat = torch.where(indices < 0, indices + size, indices).reshape(-1)
-    picked = tensor.index_select(axis, flat)
-    axis %= tensor.ndim
-    return picked.reshape(*tensor.shape[:axis], *indices.shape, *tensor.shape[axis + 1 :])
-
-
-def _cast(inputs: Sequence[Tensor | None], attributes: Attributes) -> Tensor:
-    dtype = onnx.helper.tensor_dtype_to_np_dtype(attributes["to"])
-    return _given(inputs, 0).to(torch.from_numpy(np.zeros(1, dtype)).dtype)
-
-
-def _shape(inputs: Sequence[Tensor | None], attributes: Attributes) -> Tensor:
-    sizes = list(_given(inputs, 0).shape)[attributes.get("start", 0) : attributes.get("end")]
-    return torch.tensor(sizes, dtype=torch.int64)
-
-
-def _filled(inputs: Sequence[Tensor | None], attributes: Attributes) -> Tensor:
-    value = torch.from_numpy(np.array(attributes.get("value", np.zeros(1, np.float32))))
-    return value.reshape(()).expand(_integers(inputs, 0))
-
-
-def _normalised(inputs: Sequence[Tensor | None], attributes: Attributes) -> Tensor:
-    tensor, order, axis = _given(inputs, 0), attributes.get("p", 2), attributes.get("axis", -1)
+def _unit(inputs: Inputs, attributes: Attributes) -> Tensor:
+    tensor, order, axis = given(inputs), attributes.get("p", 2), attributes.get("axis", -1)
     unit: Tensor = tensor / torch.linalg.vector_norm(tensor, order, axis, keepdim=True)
     return unit
 
 
-def _expand(inputs: Sequence[Tensor | None], attributes: Attributes) -> Tensor:
-    tensor = _given(inputs, 0)
-    return tensor.expand(np.broadcast_shapes(tuple(tensor.shape), tuple(_integers(inputs, 1))))
+def _instance_norm(inputs: Inputs, attributes: Attributes) -> Tensor:
+    return functional.instance_norm(
+        given(inputs), weight=given(inputs, 1), bias=given(inputs, 2), eps=attributes.get("epsilon", 1e-5)
+    )
 
 
-def _where(inputs: Sequence[Tensor | None], attributes: Attributes) -> Tensor:
-    return torch.where(_given(inputs, 0), _given(inputs, 1), _given(inputs, 2))
+def _group_norm(inputs: Inputs, attributes: Attributes) -> Tensor:
+    """Scale and bias are one a group before opset 21, one a channel since."""
+    tensor, scale, bias = given(inputs), given(inputs, 1), given(inputs, 2)
+    if len(scale) != tensor.shape[1]:
+        repeats = tensor.shape[1] // len(scale)
+        scale, bias = scale.repeat_interleave(repeats), bias.repeat_interleave(repeats)
+    return functional.group_norm(tensor, attributes["num_groups"], scale, bias, attributes.get("epsilon", 1e-5))
 
 
-def _concat(inputs: Sequence[Tensor | None], attributes: Attributes) -> Tensor:
-    return torch.cat([_given(inputs, position) for position in range(len(inputs))], attributes["axis"])
+def _root_mean_square_norm(inputs: Inputs, attributes: Attributes) -> Tensor:
+    scale = given(inputs, 1)
+    return functional.rms_norm(given(inputs), scale.shape, scale, attributes.get("epsilon", 1e-5))
+
+
+def _hard_sigmoid(inputs: Inputs, attributes: Attributes) -> Tensor:
+    return torch.clamp(attributes.get("alpha", 0.2) * given(inputs) + attributes.get("beta", 0.5), 0.0, 1.0)
+
+
+def _mod(inputs: Inputs, attributes: Attributes) -> Tensor:
+    function = torch.fmod if attributes.get("fmod", 0) else torch.remainder
+    return function(given(inputs, 0), given(inputs, 1))
+
+
+def _parametric_relu(tensor: Tensor, slope: Tensor) -> Tensor:
+    return torch.where(tensor < 0, tensor * slope, tensor)
+
+
+def _sum(inputs: Inputs, attributes: Attributes) -> Tensor:
+    total = given(inputs)
+    for position in range(1, len(inputs)):
+        total = total + given(inputs, position)
+    return total
 
 
 OPERATORS: dict[str, Operator] = {
-    "Abs": _unary(torch.abs),
-    "Add": _binary(torch.add),
-    "And": _binary(torch.logical_and),
-    "Cast": _cast,
+    **SHAPING,
+    "Abs": unary(torch.abs),
+    "Add": binary(torch.add),
+    "And": binary(torch.logical_and),
+    "Atan": unary(torch.atan),
+    "Ceil": unary(torch.ceil),
+    "Celu": lambda inputs, attributes: functional.celu(given(inputs), attributes.get("alpha", 1.0)),
     "Clip": _clip,
-    "Concat": _concat,
-    "ConstantOfShape": _filled,
-    "Cos": _unary(torch.cos),
-    "Div": _binary(_divide),
-    "Dropout": _unary(lambda tensor: tensor),
-    "Elu": lambda inputs, attributes: functional.elu(_given(inputs, 0), attributes.get("alpha", 1.0)),
-    "Equal": _binary(torch.eq),
-    "Erf": _unary(torch.erf),
-    "Exp": _unary(torch.exp),
-    "Expand": _expand,
-    "Flatten": _flatten,
-    "Gather": _gather,
+    "Cos": unary(torch.cos),
+    "Div": binary(divided),
+    "Einsum": lambda inputs, attributes: torch.einsum(
+        attributes["equation"], *(given(inputs, position) for position in range(len(inputs)))
+    ),
+    "Elu": lambda inputs, attributes: functional.elu(given(inputs), attributes.get("alpha", 1.0)),
+    "Equal": binary(torch.eq),
+    "Erf": unary(torch.erf),
+    "Exp": unary(torch.exp),
+    "Floor": unary(torch.floor),
     "Gelu": lambda inputs, attributes: functional.gelu(
-        _given(inputs, 0), approximate=attributes.get("approximate", "none")
+        given(inputs), approximate=attributes.get("approximate", "none")
     ),
-    "Greater": _binary(torch.gt),
-    "GreaterOrEqual": _binary(torch.ge),
-    "HardSigmoid": lambda inputs, attributes: torch.clamp(
-        attributes.get("alpha", 0.2) * _given(inputs, 0) + attributes.get("beta", 0.5), 0.0, 1.0
-    ),
-    "HardSwish": _unary(functional.hardswish),
-    "Identity": _unary(lambda tensor: tensor),
-    "LeakyRelu": lambda inputs, attributes: functional.leaky_relu(_given(inputs, 0), attributes.get("alpha", 0.01)),
-    "Less": _binary(torch.lt),
-    "LessOrEqual": _binary(torch.le),
-    "Log": _unary(torch.log),
-    "LogSoftmax": lambda inputs, attributes: torch.log_softmax(_given(inputs, 0), attributes.get("axis", -1)),
-    "LpNormalization": _normalised,
-    "MatMul": _binary(torch.matmul),
-    "Max": _folded(torch.maximum),
-    "Min": _folded(torch.minimum),
-    "Mul": _binary(torch.mul),
-    "Neg": _unary(torch.neg),
-    "Not": _unary(torch.logical_not),
-    "Pow": _binary(torch.pow),
-    "Reciprocal": _unary(torch.reciprocal),
-    "ReduceL1": _reduced(lambda tensor, axes, keep: tensor.abs().sum(axes, keep)),
-    "ReduceL2": _reduced(lambda tensor, axes, keep: torch.linalg.vector_norm(tensor, 2, axes, keep)),
-    "ReduceMax": _reduced(lambda tensor, axes, keep: tensor.amax(axes, keep)),
-    "ReduceMean": _reduced(lambda tensor, axes, keep: tensor.mean(axes, keep)),
-    "ReduceMin": _reduced(lambda tensor, axes, keep: tensor.amin(axes, keep)),
-    "ReduceSum": _reduced(lambda tensor, axes, keep: tensor.sum(axes, keep)),
-    "ReduceSumSquare": _reduced(lambda tensor, axes, keep: tensor.square().sum(axes, keep)),
-    "Relu": _unary(torch.relu),
-    "Reshape": _reshape,
-    "Shape": _shape,
-    "Sigmoid": _unary(torch.sigmoid),
-    "Sign": _unary(torch.sign),
-    "Sin": _unary(torch.sin),
-    "Slice": _slice,
-    "Softmax": lambda inputs, attributes: torch.softmax(_given(inputs, 0), attributes.get("axis", -1)),
-    "Softplus": _unary(functional.softplus),
-    "Split": _split,
-    "Sqrt": _unary(torch.sqrt),
-    "Squeeze": _squeeze,
-    "Sub": _binary(torch.sub),
-    "Sum": _folded(torch.add),
-    "Tanh": _unary(torch.tanh),
-    "Transpose": lambda inputs, attributes: _given(inputs, 0).permute(
-        attributes.get("perm", tuple(range(_given(inputs, 0).ndim - 1, -1, -1)))
-    ),
-    "Unsqueeze": _unsqueeze,
-    "Where": _where,
+    "Gemm": _gemm,
+    "Greater": binary(torch.gt),
+    "GreaterOrEqual": binary(torch.ge),
+    "GroupNormalization": _group_norm,
+    "HardSigmoid": _hard_sigmoid,
+    "HardSwish": unary(functional.hardswish),
+    "InstanceNormalization": _instance_norm,
+    "IsInf": unary(torch.isinf),
+    "IsNaN": unary(torch.isnan),
+    "LeakyRelu": lambda inputs, attributes: functional.leaky_relu(given(inputs), attributes.get("alpha", 0.01)),
+    "Less": binary(torch.lt),
+    "LessOrEqual": binary(torch.le),
+    "Log": unary(torch.log),
+    "LogSoftmax": _softmaxed(torch.log_softmax),
+    "LpNormalization": _unit,
+    "MatMul": binary(torch.matmul),
+    "Max": folded(torch.maximum),
+    "Mean": lambda inputs, attributes: _sum(inputs, attributes) / len(inputs),
+    "Min": folded(torch.minimum),
+    "Mish": unary(functional.mish),
+    "Mod": _mod,
+    "Mul": binary(torch.mul),
+    "Neg": unary(torch.neg),
+    "Not": unary(torch.logical_not),
+    "Or": binary(torch.logical_or),
+    "PRelu": binary(_parametric_relu),
+    "Pow": binary(torch.pow),
+    "RMSNormalization": _root_mean_square_norm,
+    "Reciprocal": unary(torch.reciprocal),
+    "ReduceL1": reduced(lambda tensor, axes, keep: tensor.abs().sum(axes, keep)),
+    "ReduceL2": reduced(lambda tensor, axes, keep: torch.linalg.vector_norm(tensor, 2, axes, keep)),
+    "ReduceLogSumExp": reduced(lambda tensor, axes, keep: tensor.logsumexp(axes, keep)),
+    "ReduceMax": reduced(lambda tensor, axes, keep: tensor.amax(axes, keep)),
+    "ReduceMean": reduced(lambda tensor, axes, keep: tensor.mean(axes, keep)),
+    "ReduceMin": reduced(lambda tensor, axes, keep: tensor.amin(axes, keep)),
+    "ReduceSum": reduced(lambda tensor, axes, keep: tensor.sum(axes, keep)),
+    "ReduceSumSquare": reduced(lambda tensor, axes, keep: tensor.square().sum(axes, keep)),
+    "Relu": unary(torch.relu),
+    "Round": unary(torch.round),
+    "Selu": unary(functional.selu),
+    "Sigmoid": unary(torch.sigmoid),
+    "Sign": unary(torch.sign),
+    "Sin": unary(torch.sin),
+    "Softmax": _softmaxed(torch.softmax),
+    "Softplus": unary(functional.softplus),
+    "Softsign": unary(functional.softsign),
+    "Sqrt": unary(torch.sqrt),
+    "Sub": binary(torch.sub),
+    "Sum": _sum,
+    "Swish": lambda inputs, attributes: given(inputs) * torch.sigmoid(attributes.get("alpha", 1.0) * given(inputs)),
+    "Tanh": unary(torch.tanh),
+    "Xor": binary(torch.logical_xor),
 }
