@@ -133,6 +133,7 @@ def load_data(recipe: Recipe, files: Files, model: loading.SourceModel) -> Input
     asked = recipe.validation
     metric = own.parse(asked.metric) if asked is not None else None
     given, notes = _unlabelled(files, model, metric)
+    notes = (*model.notes, *notes)
     if asked is None or metric is None:
         synthetic = loading.synthetic_rows(model.inputs, _SYNTHETIC_ROWS, recipe.seed)
         rows = given.inputs if given is not None else synthetic

@@ -58,7 +58,7 @@ def load(
     with tempfile.TemporaryDirectory(prefix="source-") as name:
         folder = Path(name)
         source = folder / "source"
-        source.write_bytes(fetched.data)
+        source.write_bytes(fetched.content)
         finding = confinement.inspect(source, folder, threads, accelerator, limits)
         source.unlink()
         proto = onnx.load_model(folder / MODEL, load_external_data=False)
