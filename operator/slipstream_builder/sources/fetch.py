@@ -4,11 +4,11 @@ import os
 from dataclasses import dataclass
 from mmap import mmap
 from pathlib import Path
-from typing import IO
+from urllib.parse import urlsplit
 
 from slipstream_builder.errors import BuilderError
 from slipstream_builder.files import is_disk_full
-from slipstream_builder.sources import addresses
+from slipstream_builder.sources import addresses, links
 from slipstream_builder.sources.addresses import local_path, redacted
 from slipstream_builder.sources.credentials import open_secret
 from slipstream_builder.sources.meter import Meter, Report
@@ -80,7 +80,8 @@ def _transfer(source: Source, sink: Sink, limits: Limits, here: Surroundings, us
     scheme = addresses.scheme_of(source.uri)
     path = local_path(source.uri, here.claims)
     if path is not None:
-        with _open(path) as stream:
+        root = Path(here.claims) / urlsplit(source.uri).netloc if scheme == "pvc" else None
+        with links.open_inside(path, root) as stream:
             sink.declare(os.fstat(stream.fileno()).st_size)
             while chunk := stream.read(CHUNK):
                 sink.write(chunk)
@@ -104,14 +105,6 @@ def _checked(source: Source, sink: Sink) -> Fetched:
             "it changed or is another file: correct the address or the digest"
         )
     return Fetched(sink.content(), sink.sha256)
-
-
-def _open(path: Path) -> IO[bytes]:
-    if not path.exists():
-        raise TransferError("no such file; check the path")
-    if not path.is_file():
-        raise TransferError("not a regular file; name one file")
-    return path.open("rb")
 
 
 def _without(values: list[str], text: str) -> str:

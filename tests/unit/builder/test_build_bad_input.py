@@ -85,10 +85,9 @@ def shape_that_cannot_be_run(folder: Path, recipe):
 
 
 def batch_that_cannot_be_freed(folder: Path, recipe):
-    model = onnx_models.model(
-        [helper.make_node("Reshape", ["x", "shape"], ["logits"])], {"x": [1, 16]}, {"logits": [1, 16]}
-    )
-    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([1, 16]), "shape"))
+    nodes = [helper.make_node("Reshape", ["x", "square"], ["y"]), helper.make_node("Flatten", ["y"], ["logits"])]
+    model = onnx_models.model(nodes, {"x": [1, 16]}, {"logits": [4, 4]})
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([4, 4]), "square"))
     onnx.save(model, folder / "model.onnx")
 
 
