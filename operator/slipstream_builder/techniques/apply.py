@@ -6,15 +6,21 @@ import onnx
 
 from slipstream_builder.arrays import Rows
 from slipstream_builder.techniques.configs import (
+    ConvertFloat16,
     Optimize,
     PruneChannels,
     PruneWeights,
     QuantizeDynamic,
+    QuantizeRows,
     QuantizeStatic,
+    QuantizeWeights,
     Technique,
 )
 from slipstream_builder.techniques.context import TechniqueContext
+from slipstream_builder.techniques.float16 import convert_float16
 from slipstream_builder.techniques.optimize import optimize
+from slipstream_builder.techniques.quantization.rows import quantize_rows
+from slipstream_builder.techniques.quantization.weights import quantize_weights
 from slipstream_builder.techniques.quantize import quantize_dynamic, quantize_static
 from slipstream_builder.techniques.training.prune import prune_channels, prune_weights, training_operations
 
@@ -57,6 +63,21 @@ def _(technique: QuantizeDynamic, model: onnx.ModelProto, context: TechniqueCont
 @_apply.register
 def _(technique: QuantizeStatic, model: onnx.ModelProto, context: TechniqueContext) -> onnx.ModelProto:
     return quantize_static(technique, model, context)
+
+
+@_apply.register
+def _(technique: QuantizeRows, model: onnx.ModelProto, context: TechniqueContext) -> onnx.ModelProto:
+    return quantize_rows(technique, model)
+
+
+@_apply.register
+def _(technique: QuantizeWeights, model: onnx.ModelProto, context: TechniqueContext) -> onnx.ModelProto:
+    return quantize_weights(technique, model)
+
+
+@_apply.register
+def _(technique: ConvertFloat16, model: onnx.ModelProto, context: TechniqueContext) -> onnx.ModelProto:
+    return convert_float16(model)
 
 
 @_apply.register

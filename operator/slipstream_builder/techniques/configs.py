@@ -30,6 +30,28 @@ class QuantizeStatic:
 
 
 @dataclass(frozen=True)
+class QuantizeRows:
+    """Weights in int8 per output channel, activations quantised at run time, each row by its own scale.
+
+    Rows stay apart exactly, and nothing is calibrated. `reduce_range` keeps weights to 7 bits, for CPUs without VNNI.
+    """
+
+    reduce_range: bool = False
+
+
+@dataclass(frozen=True)
+class QuantizeWeights:
+    """Weights in 8 or 4 `bits` with a scale for every 128 of them; activations in int8, quantised row by row."""
+
+    bits: Literal[8, 4] = 8
+
+
+@dataclass(frozen=True)
+class ConvertFloat16:
+    """Weights and arithmetic in float16; inputs and outputs keep their types. Fast on CUDA, only smaller on CPUs."""
+
+
+@dataclass(frozen=True)
 class PruneChannels:
     """Structured pruning of `fraction` (0 to 1, both excluded) of the channels of every hidden layer.
 
@@ -50,4 +72,13 @@ class PruneWeights:
     fraction: float
 
 
-Technique = Optimize | QuantizeDynamic | QuantizeStatic | PruneChannels | PruneWeights
+Technique = (
+    Optimize
+    | QuantizeDynamic
+    | QuantizeStatic
+    | QuantizeRows
+    | QuantizeWeights
+    | ConvertFloat16
+    | PruneChannels
+    | PruneWeights
+)
