@@ -13,7 +13,7 @@ def main(arguments: list[str] | None = None) -> int:
     parsed = _parser().parse_args(arguments)
     if parsed.command == "report":
         return report_command(parsed.artifact, parsed.load, parsed.out)
-    return build_command(parsed.recipe, parsed.store, parsed.work, parsed.summary)
+    return build_command(parsed.recipe, parsed.store, parsed.work, parsed.summary, parsed.parallel)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -24,11 +24,18 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--store", type=Path, required=True, help="the artifact store, a folder")
     build.add_argument("--work", type=Path, help="a folder for temporary files; the store when absent")
     build.add_argument("--summary", type=Path, help="where to write the build's summary as well")
+    build.add_argument("--parallel", type=_positive, help="candidates to build at a time; as the processors allow")
     report = commands.add_parser("report", help="write the report of an artifact, and of a load run, as one HTML page")
     report.add_argument("--artifact", type=Path, required=True, help="the artifact's folder")
     report.add_argument("--load", type=Path, help="what a load run measured, a JSON file")
     report.add_argument("--out", type=Path, required=True, help="where to write the page")
     return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from slipstream_builder import build, summarise
 from slipstream_builder.artifact import workspace
 from slipstream_builder.errors import BuilderError, RecipeError, SourceError, ValidationError
 from slipstream_builder.files import disk_full_in_words, write_atomically
+from slipstream_builder.measuring import limits
 from slipstream_builder.outcome import BuildReport
 from slipstream_builder.report.page import render
 from slipstream_builder.reporting import Reporter, StoppedError, StopRequest
@@ -27,14 +28,16 @@ from slipstream_contract.summary import EXIT_CODES, BuildSummary
 T = TypeVar("T")
 
 
-def build_command(recipe_file: Path, store: Path, work: Path | None, summary_file: Path | None) -> int:
-    """Build the recipe in `recipe_file` into `store`; return the exit code."""
+def build_command(
+    recipe_file: Path, store: Path, work: Path | None, summary_file: Path | None, parallel: int | None
+) -> int:
+    """Build the recipe in `recipe_file` into `store`, `parallel` candidates at a time; return the exit code."""
     stop, digest = StopRequest(), ""
     with _signals(stop):
         try:
             recipe = _read(Recipe, recipe_file)
             digest = recipe.digest
-            summary, code = _build(recipe, store, work, stop), 0
+            summary, code = _build(recipe, store, work, parallel, stop), 0
         except StoppedError as stopped:
             name = signal.Signals(stopped.signal_number).name
             summary = summarise.failed("Internal", f"stopped by {name}; finished candidates are kept", digest)
@@ -81,13 +84,14 @@ def _refuse(message: str, code: int) -> int:
     return code
 
 
-def _build(recipe: Recipe, store: Path, work: Path | None, stop: StopRequest) -> BuildSummary:
+def _build(recipe: Recipe, store: Path, work: Path | None, parallel: int | None, stop: StopRequest) -> BuildSummary:
     reporter = Reporter(_print, time.monotonic, stop)
     existed = store.exists()
     with disk_full_in_words(store):
         try:
             with workspace.draft(store) as folder, _temporary_files_in(work or folder):
-                return build.run(recipe, store, folder, reporter)
+                workers = parallel or limits.workers(recipe.threads)
+                return build.run(recipe, build.Place(store, folder, workers), reporter)
         except (SourceError, ValidationError):
             # The candidates so far are of inputs that must change first.
             workspace.clear_cache(store, recipe.digest)

@@ -7,14 +7,14 @@ from slipstream_builder.gate.verdicts import Verdict
 from slipstream_builder.measuring.analysis import Analysis
 from slipstream_builder.measuring.latency import Timing
 from slipstream_contract.manifest import LatencyCurve, MetricEstimate
-from slipstream_contract.recipe import Objective
+from slipstream_contract.recipe import Objective, Recipe
 
 Status = Literal["kept", "passed", "failed", "skipped"]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One candidate. `passed` met every gate but was not worth keeping; `skipped` never got its turn.
+    """One candidate. `passed` met every gate but was not worth keeping; `skipped` was not built to its end.
 
     `latency` is on the scale of the kept variants; `timings` compare with the optimised original, run by run;
     `build_seconds` is what applying the techniques took (0 when taken from an earlier, interrupted build).
@@ -48,10 +48,15 @@ class GateSettings:
 
 @dataclass(frozen=True)
 class BuildReport:
-    """Everything a build tried and found. `inputs` are the SHA-256 digests of what was fetched, by role."""
+    """Everything a build tried and found.
+
+    `inputs` are the SHA-256 digests of what was fetched, by role. `compared_batch` is the batch that a replica will
+    run under the objective, at which the variants were compared; `choice` says why.
+    """
 
     name: str
     recipe_digest: str
+    recipe: Recipe
     inputs: dict[str, str]
     source_bytes: int
     source_metric: MetricEstimate | None
@@ -64,6 +69,8 @@ class BuildReport:
     candidates: tuple[Outcome, ...]
     baseline: str
     chosen: str
+    compared_batch: int
+    choice: str
     notes: tuple[str, ...]
     tools: dict[str, str]
     cpu_features: tuple[str, ...]

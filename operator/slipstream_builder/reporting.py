@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from slipstream_builder.errors import OutOfTimeError
 from slipstream_contract.progress import Progress
 
 
@@ -39,27 +38,14 @@ class StopRequest:
 
 @dataclass(frozen=True)
 class Reporter:
-    """Says where the build stands, and ends it where the budget is spent or a signal came."""
+    """Says where the build stands, and ends it where a signal came."""
 
     emit: Callable[[Progress], None]
     clock: Callable[[], float]
     stop: StopRequest
 
-    def step(self, name: str, fraction: float, message: str) -> None:
-        """Report that `fraction` (0 to 1) of the step `name` is done."""
+    def step(self, name: str, fraction: float, message: str, remaining_seconds: float | None = None) -> None:
+        """Report that `fraction` (0 to 1) of the step `name` is done, and the seconds to the build's end, if known."""
         self.stop.check()
-        self.emit(Progress(name, min(max(fraction, 0.0), 1.0), message))
-
-    def until(self, name: str, deadline: float) -> Callable[[float, str], None]:
-        """Return a reporter of one step that ends it at `deadline` on the clock.
-
-        Raises (when called):
-            OutOfTimeError: the deadline has passed.
-        """
-
-        def report(fraction: float, message: str) -> None:
-            self.step(name, fraction, message)
-            if self.clock() >= deadline:
-                raise OutOfTimeError(f"the time budget ran out after {fraction:.0%} of this candidate")
-
-        return report
+        left = None if remaining_seconds is None else round(remaining_seconds, 1)
+        self.emit(Progress(name, min(max(fraction, 0.0), 1.0), message, left))

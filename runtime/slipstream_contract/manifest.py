@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from slipstream_contract.recipe import Recipe
+
 MANIFEST_FILE = "manifest.json"
 GOLDEN_FILE = "golden.npz"
 REPORT_HTML_FILE = "report.html"
@@ -79,7 +81,10 @@ class Variant:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What an artifact folder holds. `baseline` and `chosen` name variants; `files` covers all but the manifest."""
+    """What an artifact folder holds. `baseline` and `chosen` name variants; `files` covers all but the manifest.
+
+    `recipe` is what it was built from, and `source_metric` the metric of the model as it was given.
+    """
 
     name: str
     recipe_digest: str
@@ -93,6 +98,8 @@ class Manifest:
     files: tuple[FileDigest, ...]
     tools: dict[str, str]
     cpu_features: tuple[str, ...]
+    recipe: Recipe | None = None
+    source_metric: MetricEstimate | None = None
     schema_version: int = SCHEMA_VERSION
 
     def variant(self, name: str) -> Variant:

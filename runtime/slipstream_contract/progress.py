@@ -9,11 +9,15 @@ PREFIX = "slipstream-progress "
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a build stands: the step's name, how much of it is done (0 to 1), and a line for people."""
+    """Where a build stands: the step's name, how much of it is done (0 to 1), and a line for people.
+
+    `remaining_seconds` estimates the time to the end of the candidates, where there is an estimate.
+    """
 
     step: str
     fraction: float
     message: str
+    remaining_seconds: float | None = None
 
     def to_line(self) -> str:
         """Return the line to print, without a line end."""

@@ -1,15 +1,15 @@
 """Lays out an artifact: the kept models, golden rows to check a replica by, the manifest and the report."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from slipstream_builder.arrays import Array, Rows, count, take
 from slipstream_builder.files import digest_file, sha256, write_synced
-from slipstream_builder.outcome import BuildReport, Outcome
+from slipstream_builder.outcome import BuildReport
 from slipstream_builder.report.page import render
+from slipstream_builder.search.finalists import Kept
 from slipstream_builder.sessions import Session, run
 from slipstream_contract import codec
 from slipstream_contract.manifest import (
@@ -17,23 +17,12 @@ from slipstream_contract.manifest import (
     MANIFEST_FILE,
     REPORT_HTML_FILE,
     REPORT_JSON_FILE,
-    LatencyCurve,
     Manifest,
     TensorSpec,
     Variant,
 )
 
 GOLDEN_ROWS = 8
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A variant to package: what became of it, its model, a session on it, and its final latency curve."""
-
-    outcome: Outcome
-    model: bytes
-    session: Session
-    latency: LatencyCurve
 
 
 def write(
@@ -90,6 +79,8 @@ def _manifest(
         files=tuple(digest_file(folder / name, folder) for name in sorted(names)),
         tools=report.tools,
         cpu_features=report.cpu_features,
+        recipe=report.recipe,
+        source_metric=report.source_metric,
     )
 
 

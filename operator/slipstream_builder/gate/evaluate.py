@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -38,6 +38,23 @@ class Examination:
     def slices(self) -> Array | None:
         """The slice that each item belongs to, [items] of integers or strings; None where none are named."""
         return self.deciding.slices if isinstance(self.deciding, dataset.Labelled) else None
+
+    @property
+    def divisible(self) -> bool:
+        """Whether some items can be scored without the others."""
+        return isinstance(self.deciding, dataset.Labelled) and not self.metric.whole and self.metric.kind != "own"
+
+    def part(self, indices: Array) -> "Examination":
+        """Return the examination on the items at `indices`.
+
+        Raises:
+            ValueError: it is not divisible.
+        """
+        if not isinstance(self.deciding, dataset.Labelled) or not self.divisible:
+            raise ValueError(f"{self.metric.name} is not decided item by item")
+        answers = self.reference.answers
+        reference = replace(self.reference, answers=None if answers is None else answers[indices])
+        return replace(self, deciding=self.deciding.part(indices), reference=reference)
 
     @property
     def deciding_items(self) -> int:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from slipstream_builder import words
+from slipstream_builder.measuring.kinds import GraphKind
+from slipstream_builder.measuring.operators import OperatorShare
 from slipstream_contract.manifest import LatencyCurve
 
 Bottleneck = Literal["Overhead", "Memory", "Compute"]
@@ -15,17 +17,29 @@ _LARGE_BATCH = 64
 
 @dataclass(frozen=True)
 class Analysis:
-    """The bottleneck of one row at a time, the evidence in a sentence, and what batching can give (a ratio)."""
+    """The bottleneck of one row at a time, the evidence in a sentence, and what batching can give (a ratio).
+
+    `operators` are those of a batch of 32, the greediest first.
+    """
 
     bottleneck: Bottleneck
     evidence: str
     batching_gain: float
     parameters: int
     model_bytes: int
+    kind: GraphKind = "other"
+    operators: tuple[OperatorShare, ...] = ()
 
 
 def analyse(
-    curve: LatencyCurve, *, model_bytes: int, parameters: int, multiplications: int, read_bytes_per_second: float
+    curve: LatencyCurve,
+    *,
+    kind: GraphKind,
+    operators: tuple[OperatorShare, ...],
+    model_bytes: int,
+    parameters: int,
+    multiplications: int,
+    read_bytes_per_second: float,
 ) -> Analysis:
     """Judge the optimised original.
 
@@ -43,12 +57,12 @@ def analyse(
     )
     tail = f"; a batch of {_LARGE_BATCH} serves {gain:.1f} times the rows a second that single rows do"
     if share < _FIXED_SHARE:
-        kind: Bottleneck = "Compute"
+        bottleneck: Bottleneck = "Compute"
         why = f", the rest is arithmetic ({speed:.1f} GFLOP/s)"
     elif streaming >= _STREAMING_SHARE * curve.alpha_seconds:
-        kind = "Memory"
+        bottleneck = "Memory"
         why = f", mostly to read {model_bytes / 1e6:.1f} MB of weights (which takes about {words.duration(streaming)})"
     else:
-        kind = "Overhead"
+        bottleneck = "Overhead"
         why = f", while reading its {model_bytes / 1e6:.2f} MB of weights takes about {words.duration(streaming)}"
-    return Analysis(kind, cost + why + tail, gain, parameters, model_bytes)
+    return Analysis(bottleneck, cost + why + tail, gain, parameters, model_bytes, kind, operators)

@@ -38,21 +38,21 @@ class Profile:
         return tuple(compare(batch, mine[batch], theirs[batch]) for batch in BENCHMARK_BATCHES)
 
 
-def measure(sessions: Mapping[str, Session], rows: Rows, clock: Clock) -> Profile:
-    """Time every session at every batch size, on `rows` repeated as often as a batch needs.
+def measure(sessions: Mapping[str, Session], rows: Rows, clock: Clock, batches: tuple[int, ...] = BATCHES) -> Profile:
+    """Time every session at each of `batches`, on `rows` repeated as often as a batch needs.
 
     A round goes once over all batch sizes and sessions, so that a burst of noise spoils one round of each, not all
     rounds of one.
     """
-    feeds = {batch: take(rows, np.arange(batch) % count(rows)) for batch in BATCHES}
-    turns = [(name, batch) for batch in BATCHES for name in sessions]
+    feeds = {batch: take(rows, np.arange(batch) % count(rows)) for batch in batches}
+    turns = [(name, batch) for batch in batches for name in sessions]
     once = {
         (name, batch): min(_time(sessions[name], feeds[batch], 1, clock) for _ in range(2)) for name, batch in turns
     }
     repeats = {turn: max(1, int(_ROUND_SECONDS / max(seconds, 1e-7))) for turn, seconds in once.items()}
     one_round = sum(max(seconds, _ROUND_SECONDS) for seconds in once.values())
     rounds = min(_MAX_ROUNDS, max(_MIN_ROUNDS, int(_SESSION_SECONDS * len(sessions) / one_round)))
-    values: dict[str, dict[int, list[float]]] = {name: {batch: [] for batch in BATCHES} for name in sessions}
+    values: dict[str, dict[int, list[float]]] = {name: {batch: [] for batch in batches} for name in sessions}
     for order in itertools.islice(itertools.cycle([turns, turns[::-1]]), rounds):
         for name, batch in order:
             seconds = _time(sessions[name], feeds[batch], repeats[name, batch], clock)

@@ -5,7 +5,7 @@ from html import escape
 from slipstream_builder import words
 from slipstream_builder.measuring.latency import SERVED_BATCH
 from slipstream_builder.outcome import BuildReport
-from slipstream_builder.report import load_plots, plots, tables
+from slipstream_builder.report import load_plots, plots, reasons, tables
 from slipstream_builder.report.style import CSS
 from slipstream_builder.summarise import headline
 from slipstream_contract.load import LoadReport
@@ -19,7 +19,8 @@ def render(report: BuildReport, load: LoadReport | None) -> str:
             _tiles(report, load),
             "<h2>Before and after</h2>",
             tables.before_after(report, load),
-            _bottleneck(report),
+            reasons.bottleneck(report),
+            reasons.gate(report),
             _figures(report),
             _load(load) if load else "",
             "<h2>Every candidate</h2>",
@@ -58,13 +59,6 @@ def _tiles(report: BuildReport, load: LoadReport | None) -> str:
         "<div class=tiles>"
         + "".join(f"<div class=tile><b>{escape(value)}</b><span>{escape(text)}</span></div>" for value, text in tiles)
         + "</div>"
-    )
-
-
-def _bottleneck(report: BuildReport) -> str:
-    return (
-        f"<h2>What holds it back</h2><p>{escape(report.analysis.evidence)}.</p>"
-        f"<p class=muted>Hence the plan: {escape(report.plan)}.</p>"
     )
 
 

@@ -38,6 +38,9 @@ tbody th { min-width: 11rem; }
 td small { line-height: 1.4; } td.why { width: 46%; min-width: 19rem; } td.why b { font-weight: 600; }
 .good { color: var(--good); } .bad { color: var(--bad); } .idle { color: var(--idle); }
 .badge { font-weight: 600; white-space: nowrap; }
+table.operators th { min-width: 6rem; } td.bar { width: 55%; vertical-align: middle; }
+td.bar span { display: block; height: .65rem; border-radius: .35rem; background: var(--accent); }
+ul { margin: .4rem 0 .8rem; padding-left: 1.2rem; max-width: 48rem; } li { margin: .2rem 0; }
 figure {
   margin: 0 0 1.4rem; padding: 1rem;
   background: var(--card); border: 1px solid var(--line); border-radius: .7rem;

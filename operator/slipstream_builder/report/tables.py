@@ -12,7 +12,7 @@ _BADGES = {
     "kept": ("good", "kept"),
     "passed": ("good", "passed"),
     "failed": ("bad", "refused"),
-    "skipped": ("idle", "not tried"),
+    "skipped": ("idle", "left out"),
 }
 _NONE = '<span class="idle">-</span>'
 

@@ -4,56 +4,58 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slipstream_builder.files import sha256, write_atomically
+from slipstream_builder.search.judging import Judgement
 from slipstream_contract import codec
 from slipstream_contract.errors import ContractError
 
 
 @dataclass(frozen=True)
-class _Entry:
+class Record:
+    """What is known of a candidate: why it cannot be built; or its model's digest, and its judgement once it has one.
+
+    `key` stands for all that shaped it; `seconds` is what building it took. `training_operations` are those that
+    one course of training costs, where that was asked for and the model can be trained.
+    """
+
     key: str
-    sha256: str | None
-    failure: str | None
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A finished candidate: its model, or why it cannot be built."""
-
-    model: bytes | None
-    failure: str | None
+    failure: str | None = None
+    sha256: str | None = None
+    seconds: float = 0.0
+    judgement: Judgement | None = None
+    training_operations: float | None = None
 
 
 @dataclass(frozen=True)
 class CandidateCache:
-    """Candidates below `folder`; `key` stands for all that shaped them, and others' are not used."""
+    """Candidates below `folder`; records with another key than asked for are not used."""
 
     folder: Path
-    key: str
 
-    def get(self, name: str) -> Kept | None:
-        """Return the candidate `name` when it was finished, from the same inputs and tools, and is undamaged."""
+    def get(self, name: str, key: str) -> Record | None:
+        """Return the record of `name` when it was made under `key`, and its model, where it has one, is undamaged."""
         try:
-            entry = codec.decode_json(_Entry, self._record(name).read_bytes(), name)
-            if entry.key != self.key:
+            record = codec.decode_json(Record, self._record(name).read_bytes(), name)
+            if record.key != key:
                 return None
-            if entry.sha256 is None:
-                return Kept(None, entry.failure or "it failed before")
-            model = self._model(name).read_bytes()
+            if record.failure is None and sha256(self.model(name)) != record.sha256:
+                return None
         except (OSError, ContractError):
             return None
-        return Kept(model, None) if sha256(model) == entry.sha256 else None
+        return record
 
-    def put_model(self, name: str, model: bytes) -> None:
-        """Keep a built candidate."""
-        write_atomically(self._model(name), model)
-        self._put(name, _Entry(self.key, sha256(model), None))
+    def model(self, name: str) -> bytes:
+        """Return the model of a candidate that has one.
 
-    def put_failure(self, name: str, failure: str) -> None:
-        """Keep why a candidate cannot be built."""
-        self._put(name, _Entry(self.key, None, failure))
+        Raises:
+            OSError: it has none, or it cannot be read.
+        """
+        return self._model(name).read_bytes()
 
-    def _put(self, name: str, entry: _Entry) -> None:
-        write_atomically(self._record(name), codec.canonical_json(entry))
+    def put(self, name: str, record: Record, model: bytes | None = None) -> None:
+        """Keep `record`, and with it a model that is new; a kill between leaves an older record or none."""
+        if model is not None:
+            write_atomically(self._model(name), model)
+        write_atomically(self._record(name), codec.canonical_json(record))
 
     def _record(self, name: str) -> Path:
         return self.folder / f"{name}.json"

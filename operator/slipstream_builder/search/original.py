@@ -1,18 +1,18 @@
 """Builds, checks and measures the optimised original: what every candidate is compared with, and always kept."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import onnx
 
 from slipstream_builder import sessions
-from slipstream_builder.arrays import take
-from slipstream_builder.errors import SourceError, TechniqueError
-from slipstream_builder.gate import evaluate, isolation
-from slipstream_builder.gate.verdicts import AccuracyVerdict, judge_accuracy
-from slipstream_builder.measuring import analysis, costs, machine, profile
+from slipstream_builder.arrays import count, take
+from slipstream_builder.errors import OutOfTimeError, SourceError
+from slipstream_builder.measuring import analysis, costs, kinds, machine, operators, profile
+from slipstream_builder.measuring.latency import SERVED_BATCH
 from slipstream_builder.outcome import Outcome
-from slipstream_builder.search import plan, trial
+from slipstream_builder.search import conductor, estimates, judging, plan
+from slipstream_builder.search.bench import Bench
 from slipstream_builder.techniques import catalogue
 
 _SAME_OUTPUT = 1e-3
@@ -21,15 +21,16 @@ _COMPARED_ROWS = 32
 
 @dataclass(frozen=True)
 class Original:
-    """The optimised original's outcome and model, what the analysis says of it, and remarks for the report."""
+    """The optimised original: outcome, model, what the analysis says of it, what estimates rest on, and remarks."""
 
     outcome: Outcome
     model: bytes
     analysis: analysis.Analysis
+    pace: estimates.Pace
     notes: tuple[str, ...]
 
 
-def make(bench: trial.Bench) -> Original:
+def make(bench: Bench, source: bytes) -> Original:
     """Return the optimised original; where optimisation fails or changes results, the source as it is.
 
     Raises:
@@ -37,9 +38,11 @@ def make(bench: trial.Bench) -> Original:
         OutOfTimeError: the budget ran out before even this was ready.
     """
     bench.reporter.step("analyse", 0.0, "optimising the graph")
-    model, techniques, seconds, notes = _optimised(bench)
+    built = _optimised(bench, source)
+    model = built.model
     session = bench.open(model)
-    isolated = isolation.examine(session, bench.rows)
+    judged = judging.judge(model, session, bench.rows, bench.accuracy, hasty=False)
+    isolated = judged.verdicts[-1]
     if not isolated.passed:
         raise SourceError(
             f"model: {isolated.reason}, so requests could not share a batch; export it in evaluation mode, "
@@ -47,43 +50,68 @@ def make(bench: trial.Bench) -> Original:
         )
     bench.reporter.step("analyse", 0.3, "measuring latency over batch sizes")
     curve = profile.measure({plan.BASELINE: session}, bench.rows, bench.reporter.clock).curve(plan.BASELINE)
+    bench.reporter.step("analyse", 0.7, "profiling its operators")
     proto = onnx.load_from_string(model)
+    multiplications = costs.multiplications(proto, {name: array.shape[1:] for name, array in bench.rows.items()})
     found = analysis.analyse(
         curve,
+        kind=kinds.kind_of(proto),
+        operators=_operators(bench, model, curve.measured_seconds(SERVED_BATCH)),
         model_bytes=len(model),
-        parameters=costs.parameters(proto),
-        multiplications=costs.multiplications(proto),
+        parameters=judged.parameters,
+        multiplications=multiplications,
         read_bytes_per_second=machine.read_bytes_per_second(len(model), bench.reporter.clock),
     )
     bench.reporter.step("analyse", 1.0, f"{found.bottleneck}-bound: {found.evidence}")
     outcome = Outcome(
         plan.BASELINE,
-        techniques,
+        built.techniques,
         "kept",
         "the original is always kept",
-        verdicts=(isolated,),
+        verdicts=judged.verdicts,
         bytes=len(model),
-        parameters=found.parameters,
+        parameters=judged.parameters,
+        metric=judged.metric,
+        drop=judged.drop,
+        drop_bound=judged.drop_bound,
         latency=curve,
-        build_seconds=seconds,
+        build_seconds=built.seconds,
     )
-    return Original(_with_accuracy(outcome, session, bench), model, found, notes)
+    items = len(bench.accuracy.baseline) if bench.accuracy else 0
+    pace = estimates.pace(curve, multiplications, items, built.training_operations)
+    return Original(outcome, model, found, pace, built.notes)
 
 
-def _optimised(bench: trial.Bench) -> tuple[bytes, tuple[str, ...], float, tuple[str, ...]]:
-    source = bench.source.SerializeToString(deterministic=True)
+@dataclass(frozen=True)
+class _Optimised:
+    model: bytes
+    techniques: tuple[str, ...] = ()
+    seconds: float = 0.0
+    notes: tuple[str, ...] = ()
+    training_operations: float | None = None
+
+
+def _optimised(bench: Bench, source: bytes) -> _Optimised:
     candidate = plan.original()
-    try:
-        model, seconds = trial.build(candidate, bench)
-        difference = _difference(bench.open(source), bench.open(model), bench)
-    except TechniqueError as error:
-        return source, (), 0.0, (f"the graph was left as it is: {error}",)
+    estimated = bench.recipe.mode == "Auto" and bench.accuracy is not None
+    finished = conductor.build_one(candidate, bench.workshop, bench.deadline, estimated=estimated)
+    if finished.status == "skipped":
+        raise OutOfTimeError(
+            f"the time budget of {bench.recipe.budget_seconds} s ran out before the original was optimised; raise it"
+        )
+    record = finished.record
+    if record is None:
+        return _Optimised(source, notes=(f"the graph was left as it is: {finished.reason}",))
+    model = bench.workshop.cache.model(candidate.name)
+    difference = _difference(bench.open(source), bench.open(model), bench)
     if difference > _SAME_OUTPUT:
-        return source, (), 0.0, (f"the graph was left as it is: optimising it moved outputs by {difference:.1e}",)
-    return model, catalogue.labels(candidate.techniques), seconds, ()
+        moved = f"the graph was left as it is: optimising it moved outputs by {difference:.1e}"
+        return _Optimised(source, notes=(moved,), training_operations=record.training_operations)
+    labels = catalogue.labels(candidate.techniques)
+    return _Optimised(model, labels, record.seconds, training_operations=record.training_operations)
 
 
-def _difference(source: sessions.Session, optimised: sessions.Session, bench: trial.Bench) -> float:
+def _difference(source: sessions.Session, optimised: sessions.Session, bench: Bench) -> float:
     """Return how far an output moved, as a share of the largest value of that output; infinity where not a number."""
     rows = take(bench.rows, slice(0, _COMPARED_ROWS))
     worst = 0.0
@@ -96,22 +124,6 @@ def _difference(source: sessions.Session, optimised: sessions.Session, bench: tr
     return worst
 
 
-def _with_accuracy(outcome: Outcome, session: sessions.Session, bench: trial.Bench) -> Outcome:
-    if bench.accuracy is None:
-        return outcome
-    scores = evaluate.scores(session, bench.accuracy.examination)
-    judged: AccuracyVerdict = judge_accuracy(
-        bench.accuracy.examination.metric,
-        bench.accuracy.baseline,
-        scores,
-        max_drop=bench.accuracy.asked.max_drop,
-        confidence=bench.accuracy.asked.confidence,
-        seed=bench.recipe.seed,
-    )
-    return replace(
-        outcome,
-        verdicts=(judged.verdict, *outcome.verdicts),
-        metric=trial.estimate(scores, bench.recipe.seed),
-        drop=judged.drop,
-        drop_bound=judged.bound,
-    )
+def _operators(bench: Bench, model: bytes, seconds: float) -> tuple[operators.OperatorShare, ...]:
+    batch = take(bench.rows, np.arange(SERVED_BATCH) % count(bench.rows))
+    return operators.profile(model, batch, bench.recipe.threads, bench.recipe.accelerator, seconds)

@@ -22,10 +22,14 @@ _SHORT = {"QuantizeDynamic": "int8-dynamic", "QuantizeStatic": "int8"}
 
 @dataclass(frozen=True)
 class Candidate:
-    """A named sequence of techniques, applied to the source in order."""
+    """A named sequence of techniques, applied to the source in order.
+
+    `milder` names candidates of the same family that take less away: where one of them fails, this one is not tried.
+    """
 
     name: str
     techniques: tuple[Technique, ...]
+    milder: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,77 @@
+"""Decides which candidate may start, which is not worth starting, and how long it will all take; pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from slipstream_builder.search.cache import Record
+from slipstream_builder.search.plan import Candidate
+
+HOPE = 2.0
+"""Estimates may be wrong by this factor: only what could not fit even so is left out."""
+
+_EARLY = 0.05
+_EARLY_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A candidate that needs no more time: built (and judged, in `record`), failed or skipped for `reason`."""
+
+    status: Literal["built", "failed", "skipped"]
+    reason: str = ""
+    record: Record | None = None
+
+    @property
+    def inaccurate(self) -> bool:
+        """Whether the accuracy gate refused it."""
+        return self.record is not None and self.record.judgement is not None and self.record.judgement.inaccurate
+
+
+def ready(candidate: Candidate, finished: Mapping[str, Finished]) -> bool:
+    """Return whether all that `candidate` waits for is known."""
+    return all(name in finished for name in candidate.milder)
+
+
+def pointless(candidate: Candidate, finished: Mapping[str, Finished]) -> str | None:
+    """Return why a milder relative's end leaves nothing to hope for `candidate`, or None."""
+    for name in candidate.milder:
+        if finished[name].inaccurate:
+            return f"not tried: {name}, which takes less away, already loses too much"
+        if finished[name].status == "failed":
+            return f"not tried: {name}, which does the same less far, failed ({finished[name].reason})"
+    return None
+
+
+def unaffordable(estimate: float, left: float) -> str | None:
+    """Return why there is no time for a candidate that takes about `estimate` seconds when `left` are left, or None."""
+    if left <= 0:
+        return "the time budget was spent before its turn"
+    if estimate <= HOPE * left:
+        return None
+    return f"it would take about {estimate:.0f} s, and {left:.0f} s of the time budget were left at its turn"
+
+
+def overrunning(fraction: float, spent: float, left: float) -> str | None:
+    """Return why a candidate at `fraction` after `spent` seconds should stop now, judged by its own pace, or None."""
+    if fraction < _EARLY or spent < _EARLY_SECONDS:
+        return None
+    missing = spent / fraction - spent
+    if missing <= HOPE * max(left, 0.0):
+        return None
+    return (
+        f"stopped after {spent:.0f} s, {fraction:.0%} done: at its pace it needs {missing:.0f} s more, "
+        f"and {left:.0f} s of the time budget were left"
+    )
+
+
+def remaining(waiting: Iterable[float], running: Iterable[tuple[float, float, float]], workers: int) -> float:
+    """Return the seconds until all are done: `waiting` estimates, and (estimate, fraction, spent) of what runs.
+
+    What runs is judged by its own pace as soon as it has one.
+    """
+    missing = [
+        spent / fraction - spent if fraction >= _EARLY else max(estimate - spent, 0.0)
+        for estimate, fraction, spent in running
+    ]
+    return max([*missing, (sum(waiting) + sum(missing)) / workers])
