@@ -10,6 +10,7 @@ import ssl
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from http import HTTPStatus
 
 import aiohttp
@@ -90,18 +91,30 @@ class Download:
         except aiohttp.ClientError as error:
             raise BrokenOffError("the server closed the connection") from error
 
+    @cached_property
+    def _trust(self) -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        if self.authorities is not None:
+            try:
+                context.load_verify_locations(cadata=self.authorities)
+            except ssl.SSLError as error:
+                raise TransferError("ca.crt in the secret holds no PEM certificates; set it again") from error
+        return context
+
     async def _attempt(self, seconds: float) -> None:
         limits = self.limits
         timeout = aiohttp.ClientTimeout(
             total=seconds, sock_connect=limits.connect_seconds, sock_read=limits.read_seconds
         )
         connector = aiohttp.TCPConnector(
-            resolver=_Resolver(self.lookup), use_dns_cache=False, force_close=True, ssl=_trust(self.authorities)
+            resolver=_Resolver(self.lookup), use_dns_cache=False, force_close=True, ssl=self._trust
         )
-        async with aiohttp.ClientSession(
-            connector=connector, timeout=timeout, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
-        ) as session:
-            response = await self._answer(session)
+        async with (
+            aiohttp.ClientSession(
+                connector=connector, timeout=timeout, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
+            ) as session,
+            await self._answer(session) as response,
+        ):
             self._begin(response)
             async for chunk in response.content.iter_chunked(CHUNK):
                 self.sink.write(chunk)
@@ -119,8 +132,8 @@ class Download:
             )
             if response.status not in _REDIRECTS:
                 return response
-            target = _target(url, response.headers)
-            response.close()
+            async with response:
+                target = _target(url, response.headers)
             if target in seen:
                 raise TransferError("it redirects in a loop; correct the address, or the server")
             if len(seen) > _MOST_REDIRECTS:
@@ -182,16 +195,6 @@ class Download:
 def proxy_for(scheme: str, host: str) -> str | None:
     """Return the proxy that the environment names for `host` (HTTPS_PROXY, NO_PROXY and the like), if any."""
     return None if urllib.request.proxy_bypass(host) else urllib.request.getproxies().get(scheme)
-
-
-def _trust(authorities: str | None) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if authorities is not None:
-        try:
-            context.load_verify_locations(cadata=authorities)
-        except ssl.SSLError as error:
-            raise TransferError("ca.crt in the secret holds no PEM certificates; set it again") from error
-    return context
 
 
 def _parsed(text: str) -> URL:
