@@ -34,13 +34,17 @@ def go_platform() -> tuple[str, str]:
     return sys.platform, architecture
 
 
+def cache_root(environ: Mapping[str, str]) -> Path:
+    """Where everything that is built once for all checkouts is kept."""
+    user_cache = environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(environ.get("SLIPSTREAM_CACHE") or Path(user_cache) / "slipstream").absolute()
+
+
 def cache_folder(environ: Mapping[str, str]) -> Path:
     """Where the binaries of these versions for this machine are kept, whether or not they are there yet."""
-    user_cache = environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    cache = Path(environ.get("SLIPSTREAM_CACHE") or Path(user_cache) / "slipstream")
     system, architecture = go_platform()
     name = f"{KUBERNETES_VERSION}-{ETCD_VERSION}-{system}-{architecture}"
-    return cache.absolute() / "control-plane" / name
+    return cache_root(environ) / "control-plane" / name
 
 
 def missing_from(folder: Path) -> list[str]:

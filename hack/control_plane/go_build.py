@@ -38,25 +38,27 @@ class _Log:
 
 def build_all(folder: Path, workspace: Path, environ: Mapping[str, str]) -> None:
     """Compile every binary into the folder; the workspace is scratch space."""
-    environ = _build_environment(environ)
-    _require_go(workspace, environ)
+    environ = go_environment(environ)
+    require_go(workspace, environ, "point KUBEBUILDER_ASSETS at ready-made binaries")
     minutes = max(1, _CPU_MINUTES // (os.cpu_count() or 1))
     say(f"building {', '.join(NAMES)} from source, about {minutes} min here; later runs reuse them")
     sources = {module: prepare(module, workspace, environ) for module in (ETCD, KUBERNETES)}
     for number, name in enumerate(NAMES, start=1):
         source = sources[ETCD if name == "etcd" else KUBERNETES]
-        _build(name, source, folder, environ, f"[{number}/{len(NAMES)}] {name}")
+        title = f"[{number}/{len(NAMES)}] {name}"
+        build_one(name, source, folder, environ, title)
 
 
-def _build_environment(environ: Mapping[str, str]) -> dict[str, str]:
+def go_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """A static build for this machine, whatever workspace or cross-compilation the shell is set up for."""
     system, architecture = go_platform()
     return {**environ, "CGO_ENABLED": "0", "GOOS": system, "GOARCH": architecture, "GOWORK": "off"}
 
 
-def _require_go(workspace: Path, environ: Mapping[str, str]) -> None:
+def require_go(workspace: Path, environ: Mapping[str, str], otherwise: str) -> None:
+    """Go on if there is a new enough go; `otherwise` is what to do in place of installing one."""
     needed = f"Go {_OLDEST_GO[0]}.{_OLDEST_GO[1]} or newer"
-    advice = f"install {needed} (https://go.dev/doc/install), or point KUBEBUILDER_ASSETS at ready-made binaries"
+    advice = f"install {needed} (https://go.dev/doc/install), or {otherwise}"
     try:
         found = subprocess.check_output(
             ["go", "env", "GOVERSION", "GOTOOLCHAIN"], cwd=workspace, env=environ, text=True
@@ -66,10 +68,11 @@ def _require_go(workspace: Path, environ: Mapping[str, str]) -> None:
     version = tuple(int(part) for part in re.findall(r"\d+", found[0])[:2])
     # An older go fetches the toolchain that the modules ask for, unless it is told to stay local.
     if version < (1, 21) or (version < _OLDEST_GO and found[1] == "local"):
-        raise ControlPlaneError(f"{found[0]} is too old to build the control plane: {advice}")
+        raise ControlPlaneError(f"{found[0]} is too old: {advice}")
 
 
-def _build(name: str, source: Source, folder: Path, environ: Mapping[str, str], title: str) -> None:
+def build_one(name: str, source: Source, folder: Path, environ: Mapping[str, str], title: str) -> None:
+    """Compile the command `name` of the module into the folder."""
     package = "." if name == "etcd" else f"./cmd/{name}"
     flags = ["-v", "-trimpath", "-mod=readonly", f"-modfile={source.modfile}", f"-ldflags={_linker_flags()}"]
     command = ["go", "build", *flags, "-o", str(folder / name), package]
