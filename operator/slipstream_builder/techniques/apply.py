@@ -19,9 +19,10 @@ from slipstream_builder.techniques.configs import (
 from slipstream_builder.techniques.context import TechniqueContext
 from slipstream_builder.techniques.float16 import convert_float16
 from slipstream_builder.techniques.optimize import optimize
+from slipstream_builder.techniques.quantization.dynamic import quantize_dynamic
 from slipstream_builder.techniques.quantization.rows import quantize_rows
+from slipstream_builder.techniques.quantization.static import quantize_static
 from slipstream_builder.techniques.quantization.weights import quantize_weights
-from slipstream_builder.techniques.quantize import quantize_dynamic, quantize_static
 from slipstream_builder.techniques.training.prune import prune_channels, prune_weights, training_operations
 
 __all__ = ["TechniqueContext", "apply", "estimated_operations"]
