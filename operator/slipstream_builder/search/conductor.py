@@ -9,7 +9,7 @@ from slipstream_builder.reporting import Reporter
 from slipstream_builder.search import schedule, tasks
 from slipstream_builder.search.cache import CandidateCache, Record
 from slipstream_builder.search.crew import Crew, Ended
-from slipstream_builder.search.plan import Candidate
+from slipstream_builder.search.families import Candidate
 from slipstream_builder.search.schedule import Finished
 from slipstream_contract import codec
 from slipstream_contract.progress import Progress
@@ -81,16 +81,16 @@ class _Search:
                 for news in crew.listen(_PATIENCE) if crew.progress else ():
                     if isinstance(news, Ended):
                         finished[news.name] = self._outcome(news, candidates)
+                        self._call_off(candidates, finished, crew)
                     else:
                         self._tell(news, waiting, crew)
                 shop.reporter.stop.check()
-        return finished
+        # What started before its milder relative's end was known counts no more than what waited for it.
+        return {candidate.name: _last_word(candidate, finished) for candidate in candidates}
 
     def _start(self, waiting: dict[str, Candidate], finished: dict[str, Finished], crew: Crew) -> None:
         """Start what there is a worker for, in order; settle what needs none."""
-        for candidate in list(waiting.values()):
-            if not schedule.ready(candidate, finished):
-                continue
+        for candidate in schedule.in_order(waiting.values(), finished):
             settled = self._settled(candidate, finished)
             if settled is None and not crew.free:
                 return
@@ -103,6 +103,12 @@ class _Search:
             path = self.workshop.folder / f"{candidate.name}.task"
             path.write_bytes(codec.canonical_json(task))
             crew.start(candidate.name, path, self.deadline)
+
+    def _call_off(self, candidates: Sequence[Candidate], finished: Mapping[str, Finished], crew: Crew) -> None:
+        """End what runs though a milder relative's end leaves it no hope."""
+        for candidate in candidates:
+            if candidate.name in crew.progress and (reason := schedule.pointless(candidate, finished)):
+                crew.stop(candidate.name, reason)
 
     def _settled(self, candidate: Candidate, finished: Mapping[str, Finished]) -> Finished | None:
         if reason := schedule.pointless(candidate, finished):
@@ -155,6 +161,11 @@ class _Search:
         if self.judged:
             message = settled.reason or "taken from the build that was interrupted"
             self.workshop.reporter.step(f"candidate {name}", 1.0, message)
+
+
+def _last_word(candidate: Candidate, finished: Mapping[str, Finished]) -> Finished:
+    reason = schedule.pointless(candidate, finished)
+    return Finished("skipped", reason) if reason else finished[candidate.name]
 
 
 def _from(record: Record) -> Finished:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from slipstream_builder.search.plan import Candidate
+from slipstream_builder.search.families import Candidate
 from slipstream_builder.techniques.configs import Optimize, PruneChannels, PruneWeights, QuantizeStatic, Technique
 from slipstream_contract.manifest import LatencyCurve
 

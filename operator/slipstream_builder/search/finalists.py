@@ -10,8 +10,8 @@ from slipstream_builder.measuring.profile import Profile
 from slipstream_builder.outcome import Outcome
 from slipstream_builder.search import choice, plan
 from slipstream_builder.search.bench import Bench
+from slipstream_builder.search.families import Candidate
 from slipstream_builder.search.original import Original
-from slipstream_builder.search.plan import Candidate
 from slipstream_builder.search.schedule import Finished
 from slipstream_builder.techniques import catalogue
 from slipstream_contract.manifest import LatencyCurve

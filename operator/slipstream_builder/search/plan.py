@@ -5,31 +5,20 @@ from dataclasses import dataclass
 
 from slipstream_builder.errors import RecipeError
 from slipstream_builder.measuring.analysis import Analysis
+from slipstream_builder.search import families
+from slipstream_builder.search.families import Candidate
 from slipstream_builder.techniques import catalogue
-from slipstream_builder.techniques.configs import (
-    Optimize,
-    PruneChannels,
-    QuantizeDynamic,
-    QuantizeStatic,
-    Technique,
-)
+from slipstream_builder.techniques.configs import Optimize, PruneChannels, PruneWeights, QuantizeWeights
 from slipstream_contract.recipe import Recipe
 
 BASELINE = "optimized"
 
-_SHORT = {"QuantizeDynamic": "int8-dynamic", "QuantizeStatic": "int8"}
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A named sequence of techniques, applied to the source in order.
-
-    `milder` names candidates of the same family that take less away: where one of them fails, this one is not tried.
-    """
-
-    name: str
-    techniques: tuple[Technique, ...]
-    milder: tuple[str, ...] = ()
+_SHORT = {
+    "QuantizeDynamic": "int8-dynamic",
+    "QuantizeStatic": "int8",
+    "QuantizeRows": "int8-rows",
+    "ConvertFloat16": "fp16",
+}
 
 
 @dataclass(frozen=True)
@@ -70,7 +59,11 @@ def check(recipe: Recipe) -> None:
 
 
 def make(recipe: Recipe, analysis: Analysis, int8_dot: bool) -> Plan:
-    """Return the candidates for `recipe`, given what the analysis of the original says."""
+    """Return the candidates for `recipe`, given what the analysis of the original says.
+
+    Which they are depends on the recipe, the kind of network and the processor alone; the bottleneck, which is measured
+    and may come out differently, only orders them and gives the reason.
+    """
     if recipe.mode == "Off":
         return Plan((), "compression is off: only the optimised original is built")
     if recipe.validation is None:
@@ -80,32 +73,42 @@ def make(recipe: Recipe, analysis: Analysis, int8_dot: bool) -> Plan:
     if recipe.mode == "Manual":
         techniques = tuple(catalogue.parse(name, int8_dot) for name in recipe.techniques)
         return Plan((Candidate(_manual_name(recipe.techniques), techniques),), "the techniques were given")
-    bound = _because(analysis)
-    if recipe.accelerator == "cuda":
-        pruned = Candidate("pruned50", (PruneChannels(0.5), Optimize()))
-        return Plan((pruned,), f"{bound}; on CUDA, ONNX Runtime has no fused int8 kernels, so none are tried")
-    static = QuantizeStatic(reduce_range=not int8_dot)
-    return Plan(
-        (
-            Candidate("int8-dynamic", (Optimize(), QuantizeDynamic())),
-            Candidate("int8-static", (Optimize(), static)),
-            Candidate("pruned50-int8", (PruneChannels(0.5), Optimize(), static)),
-            Candidate("pruned75-int8", (PruneChannels(0.75), Optimize(), static)),
-        ),
-        bound + ("" if int8_dot else "; this processor has no int8 dot product, so weights keep to 7 bits"),
-    )
+    family = families.on_cuda() if recipe.accelerator == "cuda" else families.on_cpu(analysis.kind, int8_dot)
+    return Plan(_ordered(family.candidates, analysis), f"{_because(analysis)}; {family.reason}{_order(analysis)}")
+
+
+def _ordered(candidates: tuple[Candidate, ...], analysis: Analysis) -> tuple[Candidate, ...]:
+    """Put what trains behind what does not, and what suits the bottleneck first, otherwise as they were."""
+
+    def rank(candidate: Candidate) -> tuple[bool, bool]:
+        trains = any(isinstance(technique, PruneChannels | PruneWeights) for technique in candidate.techniques)
+        weights_only = any(isinstance(technique, QuantizeWeights) for technique in candidate.techniques)
+        return trains, not weights_only if analysis.bottleneck == "Memory" else weights_only
+
+    return tuple(sorted(candidates, key=rank))
+
+
+def _order(analysis: Analysis) -> str:
+    first = "those that only shrink weights" if analysis.bottleneck == "Memory" else "the cheap ones"
+    return f"; {first} come first, and those that train last"
 
 
 def _manual_name(names: tuple[str, ...]) -> str:
-    parts = [_SHORT.get(name, name.replace("PruneChannels", "pruned")) for name in names if name != "Optimize"]
+    parts = [_SHORT.get(name) or _shortened(name) for name in names if name != "Optimize"]
     return "-".join(parts) or "manual"
+
+
+def _shortened(name: str) -> str:
+    for long, short in (("PruneChannels", "pruned"), ("PruneWeights", "sparse"), ("QuantizeWeights", "weights")):
+        name = name.replace(long, short)
+    return name.replace("QuantizeStatic", "int8-").lower()
 
 
 def _because(analysis: Analysis) -> str:
     match analysis.bottleneck:
         case "Compute":
-            return "arithmetic dominates: fewer channels and int8 products cut it"
+            return "arithmetic dominates, which fewer channels and narrower numbers cut"
         case "Memory":
-            return "reading the weights dominates: int8 reads a quarter, pruning fewer still"
+            return "reading the weights dominates, which fewer and narrower weights cut"
         case "Overhead":
-            return "fixed cost dominates: batching pays most, a smaller model adds to it at large batches"
+            return "fixed cost dominates, so batching pays most, and a smaller model adds to it at large batches"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from slipstream_builder.search.cache import Record
-from slipstream_builder.search.plan import Candidate
+from slipstream_builder.search.families import Candidate
 
 HOPE = 2.0
 """Estimates may be wrong by this factor: only what could not fit even so is left out."""
@@ -28,18 +28,20 @@ class Finished:
         return self.record is not None and self.record.judgement is not None and self.record.judgement.inaccurate
 
 
-def ready(candidate: Candidate, finished: Mapping[str, Finished]) -> bool:
-    """Return whether all that `candidate` waits for is known."""
-    return all(name in finished for name in candidate.milder)
+def in_order(candidates: Iterable[Candidate], finished: Mapping[str, Finished]) -> list[Candidate]:
+    """Return the candidates as they should start: those whose milder relatives are still unknown come last."""
+    return sorted(candidates, key=lambda candidate: any(name not in finished for name in candidate.milder))
 
 
 def pointless(candidate: Candidate, finished: Mapping[str, Finished]) -> str | None:
     """Return why a milder relative's end leaves nothing to hope for `candidate`, or None."""
     for name in candidate.milder:
+        if name not in finished:
+            continue
         if finished[name].inaccurate:
-            return f"not tried: {name}, which takes less away, already loses too much"
+            return f"left out: {name}, which takes less away, already loses too much"
         if finished[name].status == "failed":
-            return f"not tried: {name}, which does the same less far, failed ({finished[name].reason})"
+            return f"left out: {name}, which does the same less far, failed ({finished[name].reason})"
     return None
 
 
