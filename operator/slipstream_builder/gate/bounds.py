@@ -1,143 +1,179 @@
-"""Confidence bounds for paired scores; pure and seeded.
+"""Confidence bounds for paired scores; pure and without chance: the same scores always give the same bound.
 
-The bound on a relative loss is Tango's score bound (Statistics in Medicine 17, 1998) where scores are 0 or 1, and the
-bootstrap-t (Efron and Tibshirani 1993, chapter 12) otherwise, which keeps its word on skewed scores where the
-percentile bootstrap does not. Where hardly any item changed, resampling cannot see what it might have missed: the items
-that lost are counted instead, and the most there could be (Poisson) each lose as much as the worst of them.
-
-No bound promises more than the items can show: of n items, a share of up to -ln(1 - confidence) / n could lose all and
-still stay unseen (the rule of three), so no bound is smaller than that.
+A relative loss D is judged by the items' contrasts x_i = gain_i + D baseline_i, whose mean is positive exactly where
+the true loss is below D (Fieller 1954: no ratio is estimated). Their mean is bounded as Gaffke (2005) bounds it: one
+item is added that fares as badly as any could, the items get exponential weights, and D is refused as long as the
+weighted sum may be negative. Where scores are 0 or 1 and none is gained, that is the exact bound of Clopper and Pearson
+(1934); no distribution within the same ends is known that breaks it (Learned-Miller and Thomas 2020), however skewed.
+docs/gate.md has the figures.
 """
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
 
 from slipstream_builder.arrays import Scores
+from slipstream_builder.gate.tails import tail_score
 
-_RESAMPLES = 4000
-_FEW = 10
-_ROUNDING = 1e-12
-_CELLS = 4_000_000
 _NORMAL = NormalDist()
+_POWER = 0.95
+_FAR = 40.0
+_MOST_TIMES = 1e6
+_UNSEEN = 2.5
 
 
 def fewest_items(max_drop: float, confidence: float) -> int:
-    """Return the fewest items that can show a relative loss to be at most `max_drop` at `confidence`."""
+    """Return the fewest items that can show a relative loss to be at most `max_drop` at `confidence`.
+
+    Fewer cannot, whatever they look like: with probability 1 - confidence, a share -log(1 - confidence) / n of all
+    items stays unseen (the rule of three), and could lose everything.
+    """
     return math.ceil(-math.log(1.0 - confidence) / max_drop)
 
 
-def least_bound(items: int, confidence: float) -> float:
-    """Return the smallest bound that `items` can support, however well they look."""
-    return -math.log(1.0 - confidence) / items
-
-
 def relative_drop(baseline: Scores, candidate: Scores, higher_is_better: bool) -> float:
-    """Return the loss of the candidate's mean as a share of the baseline's; negative when it gained."""
-    change = float(candidate.mean() / baseline.mean()) - 1.0
-    return -change if higher_is_better else change
+    """Return the loss of the candidate's mean as a share of the size of the baseline's; negative when it gained."""
+    before = float(baseline.mean())
+    worse = before - float(candidate.mean())
+    return (worse if higher_is_better else -worse) / abs(before)
 
 
-def drop_bound(
-    baseline: Scores, candidate: Scores, *, higher_is_better: bool, binary: bool, confidence: float, seed: int
-) -> float:
-    """Return the one-sided upper confidence bound of the relative drop over paired items."""
-    if binary:
-        lost = int(((baseline > 0.5) & (candidate < 0.5)).sum())
-        gained = int(((baseline < 0.5) & (candidate > 0.5)).sum())
-        bound = tango_upper(lost, gained, len(baseline), confidence) / float(baseline.mean())
-    elif int((baseline != candidate).sum()) < _FEW:
-        bound = rare_upper(baseline, candidate, higher_is_better, confidence)
-    else:
-        bound = bootstrap_upper(baseline, candidate, higher_is_better, confidence, seed)
-    return max(bound, least_bound(len(baseline), confidence))
+def drop_bound(baseline: Scores, candidate: Scores, *, higher_is_better: bool, confidence: float) -> float:
+    """Return the one-sided upper confidence bound of the relative drop over paired items.
 
-
-def tango_upper(lost: int, gained: int, items: int, confidence: float) -> float:
-    """Return the upper score bound of the difference of two paired proportions, (lost - gained) / items.
-
-    The bound is the largest difference d that the score test does not reject:
-    (lost - gained - n d) / sqrt(n (2 q + d (1 - d))) >= -z, with q the restricted maximum-likelihood estimate of the
-    share of items that gained.
+    Infinite where the baseline's own mean may be zero, so that no share of it means anything.
     """
-    z = _NORMAL.inv_cdf(confidence)
-    low, high = (lost - gained) / items, 1.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _tango_score(lost, gained, items, middle) > -z else (low, middle)
+    pairs = _pairs(baseline, candidate, higher_is_better)
+    limit = _NORMAL.inv_cdf(1.0 - confidence)
+    width = 2.0 * pairs.error(pairs.drop) + pairs.worst / pairs.items
+    return _crossing(lambda drop: pairs.score(drop) - limit, pairs.drop, width)
+
+
+def items_needed(
+    baseline: Scores, candidate: Scores, *, higher_is_better: bool, max_drop: float, confidence: float
+) -> int | None:
+    """Return how many items like these would show the loss to be at most `max_drop`, with some luck to spare.
+
+    The items at hand are counted several times over until they would. None where they show a larger loss.
+    """
+    pairs = _pairs(baseline, candidate, higher_is_better)
+    if pairs.drop >= max_drop:
+        return None
+    limit = _NORMAL.inv_cdf(1.0 - confidence)
+
+    def too_few(times: float) -> bool:
+        luck = _NORMAL.inv_cdf(_POWER) * pairs.error(max_drop) / math.sqrt(times)
+        return pairs.score(max_drop - luck, times) > limit
+
+    low, high = 1.0, 2.0
+    while too_few(high):
+        low, high = high, 2.0 * high
+        if high > _MOST_TIMES:
+            return None
+    while high - low > 1e-3 * low:
+        middle = (low + high) / 2.0
+        low, high = (middle, high) if too_few(middle) else (low, middle)
+    return max(math.ceil(pairs.items * high), pairs.items + 1)
+
+
+def mcnemar(baseline: Scores, candidate: Scores) -> tuple[int, int, float]:
+    """Return how many answers were lost and gained, and the exact one-sided probability of as many losses by chance.
+
+    McNemar's test (Psychometrika 12, 1947): given the answers that changed, half of them are losses if nothing was lost
+    but by chance. It asks whether there is any loss at all; the bound asks whether there is too much.
+    """
+    lost = int(((baseline > 0.5) & (candidate < 0.5)).sum())
+    gained = int(((baseline < 0.5) & (candidate > 0.5)).sum())
+    changed = lost + gained
+    logs = [
+        math.lgamma(changed + 1) - math.lgamma(k + 1) - math.lgamma(changed - k + 1) for k in range(lost, changed + 1)
+    ]
+    return lost, gained, min(1.0, math.fsum(math.exp(log - changed * math.log(2.0)) for log in logs))
+
+
+def mean_interval(scores: Scores, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the two-sided interval of the mean: the quantiles of Rubin's (1981) Bayesian bootstrap."""
+    mean, width = float(scores.mean()), float(scores.std()) / math.sqrt(len(scores))
+    if width == 0.0:
+        return mean, mean
+    limit = _NORMAL.inv_cdf((1.0 - confidence) / 2.0)
+    low = _crossing(lambda down: tail_score(scores - mean + down) - limit, 0.0, 2.0 * width)
+    high = _crossing(lambda up: tail_score(mean + up - scores) - limit, 0.0, 2.0 * width)
+    return mean - low, mean + high
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Every item's gain and baseline as shares of the size of the baseline's mean, and the item that is added.
+
+    `worst` is what the added item loses, `best` its baseline.
+    """
+
+    gains: Scores
+    baselines: Scores
+    worst: float
+    best: float
+
+    @property
+    def items(self) -> int:
+        return len(self.gains)
+
+    @property
+    def drop(self) -> float:
+        return -float(self.gains.mean())
+
+    def error(self, drop: float) -> float:
+        """Return the standard error of the mean contrast at `drop`."""
+        return float((self.gains + drop * self.baselines).std()) / math.sqrt(self.items)
+
+    def score(self, drop: float, times: float = 1.0) -> float:
+        """Return z where Phi(z) is the doubt that the true loss is below `drop`, every item counted `times` over."""
+        contrasts = np.append(self.gains + drop * self.baselines, drop * self.best - self.worst)
+        return tail_score(contrasts, np.append(np.full(self.items, times), 1.0))
+
+
+def _pairs(baseline: Scores, candidate: Scores, higher_is_better: bool) -> _Pairs:
+    """Return the pairs with the worst item there could be.
+
+    A score can fall from the best that was seen to the worst, or to zero. An error has no such end: the item is taken
+    to lose two and a half times the worst loss that was seen, and at least the mean error.
+    """
+    mean = float(baseline.mean())
+    before, after = baseline / abs(mean), candidate / abs(mean)
+    towards = 1.0 if mean > 0 else -1.0
+    if higher_is_better:
+        best = float(before.max())
+        worst = best - min(0.0, float(before.min()), float(after.min()))
+        return _Pairs(after - before, before * towards, worst, best * towards)
+    worst = max(_UNSEEN * float((after - before).max()), 1.0)
+    return _Pairs(before - after, before * towards, worst, 0.0)
+
+
+def _crossing(function: Callable[[float], float], start: float, width: float) -> float:
+    """Return where `function` falls through 0 above `start`, from above by at most a millionth of the way there.
+
+    Infinity where it never does. The Illinois variant of the false position (Dowell and Jarratt 1971).
+    """
+    low, low_value = start, min(function(start), _FAR)
+    if low_value <= 0.0:
+        return start
+    high, high_value = start + width, function(start + width)
+    while high_value > 0.0:
+        low, low_value = high, min(high_value, _FAR)
+        width *= 2.0
+        high = start + width
+        high_value = function(high)
+        if width > _MOST_TIMES:
+            return math.inf
+    high_value = max(high_value, -_FAR)
+    while high - low > 1e-6 * (high - start):
+        middle = (low * high_value - high * low_value) / (high_value - low_value)
+        value = max(min(function(middle), _FAR), -_FAR)
+        if value > 0.0:
+            low, low_value, high_value = middle, value, high_value / 2.0
+        else:
+            high, high_value, low_value = middle, value, low_value / 2.0
     return high
-
-
-def bootstrap_upper(baseline: Scores, candidate: Scores, higher_is_better: bool, confidence: float, seed: int) -> float:
-    """Return the bootstrap-t upper bound of the relative drop, resampling items in pairs."""
-    products = np.stack([baseline, candidate, baseline**2, baseline * candidate, candidate**2])
-    sign, items = (-1.0 if higher_is_better else 1.0), len(baseline)
-    drop, error = _drop_and_error(products.mean(axis=1), sign, items)
-    if error == 0:
-        return float(drop)
-    drops, errors = _drop_and_error(_resampled_means(products, seed), sign, items)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        # A resample without an error of its own, all its pairs alike, lies at one of the ends.
-        studentised = np.where(drops == drop, 0.0, (drops - drop) / errors)
-    lowest = np.quantile(studentised, 1.0 - confidence, method="lower")
-    return float(drop - lowest * error)
-
-
-def rare_upper(baseline: Scores, candidate: Scores, higher_is_better: bool, confidence: float) -> float:
-    """Return the upper bound of the relative drop where few items changed; gains do not count."""
-    losses = (baseline - candidate) * (1.0 if higher_is_better else -1.0) / baseline.mean()
-    worst = float(losses.max())
-    if worst <= 0:
-        return least_bound(len(baseline), confidence)
-    return poisson_upper(int((losses > 0).sum()), confidence) / len(baseline) * worst
-
-
-def poisson_upper(events: int, confidence: float) -> float:
-    """Return the largest mean with which as few as `events` still happen with probability 1 - confidence."""
-    low, high = float(events), events + 10.0 * math.sqrt(events + 1.0) + 30.0
-    for _ in range(60):
-        mean = (low + high) / 2
-        few = sum(math.exp(-mean + count * math.log(mean) - math.lgamma(count + 1)) for count in range(events + 1))
-        low, high = (mean, high) if few > 1.0 - confidence else (low, mean)
-    return high
-
-
-def mean_interval(scores: Scores, seed: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the two-sided bootstrap interval of the mean."""
-    means = _resampled_means(scores[None, :], seed)[0]
-    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high)
-
-
-def _resampled_means(scores: Scores, seed: int) -> Scores:
-    """Return [rows, resamples] of means of `scores` [rows, items], every row resampled alike, in bounded memory."""
-    generator = np.random.default_rng(seed)
-    items = scores.shape[1]
-    means = np.empty((len(scores), _RESAMPLES))
-    step = max(1, _CELLS // items)
-    for start in range(0, _RESAMPLES, step):
-        stop = min(start + step, _RESAMPLES)
-        drawn = generator.integers(0, items, size=(stop - start, items))
-        places = drawn + np.arange(stop - start)[:, None] * items
-        times = np.bincount(places.ravel(), minlength=places.size).reshape(places.shape)
-        means[:, start:stop] = scores @ times.T / items
-    return means
-
-
-def _drop_and_error(means: Scores, sign: float, items: int) -> tuple[Scores, Scores]:
-    """Return the relative drop and its standard error (delta method for a ratio), from the means of the products."""
-    ratio = means[1] / means[0]
-    variance = means[4] - 2.0 * ratio * means[3] + ratio**2 * means[2]
-    variance = np.where(variance < _ROUNDING * means[4], 0.0, variance)
-    return sign * (ratio - 1.0), np.sqrt(variance / items) / means[0]
-
-
-def _tango_score(lost: int, gained: int, items: int, difference: float) -> float:
-    a = 2.0 * items
-    b = -lost - gained + (2.0 * items - lost + gained) * difference
-    c = -gained * difference * (1.0 - difference)
-    share = (math.sqrt(max(b * b - 4.0 * a * c, 0.0)) - b) / (2.0 * a)
-    variance = items * (2.0 * share + difference * (1.0 - difference))
-    excess = lost - gained - items * difference
-    return excess / math.sqrt(variance) if variance > 0 else (0.0 if excess == 0 else math.copysign(math.inf, excess))
