@@ -27,7 +27,7 @@ demo: $(INSTALLED)  ## Train, compress, prove, serve and scale a recommender on 
 	@$(BIN)/slipstream up examples/recommender/agentdeployment.yaml --load --rows-per-request 8
 	@$(BIN)/python examples/verdict.py .slipstream/recommender/result.json
 
-test: lint unit property integration e2e  ## All checks; the first time also builds a Kubernetes control plane.
+test: lint unit property integration e2e  ## All checks; the first time also builds a Kubernetes control plane and an S3 server.
 
 lint: $(INSTALLED)  ## Style, types and import rules.
 	@echo "lint: ruff, mypy, import-linter"
@@ -45,6 +45,7 @@ property: $(INSTALLED)  ## Property tests.
 
 integration: $(INSTALLED)  ## The operator against a real API server.
 	@$(BIN)/python hack/control_plane/build.py > /dev/null
+	@$(BIN)/python hack/control_plane/s3_server.py > /dev/null
 	@echo "integration: the operator against a real etcd, kube-apiserver and kube-controller-manager"
 	@$(BIN)/pytest -q tests/integration
 

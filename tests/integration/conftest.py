@@ -1,4 +1,4 @@
-"""One real control plane for all integration tests; each test works in a namespace of its own."""
+"""One real control plane and one real S3 server for all integration tests; each test works in a place of its own."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -8,6 +8,7 @@ import pytest
 
 from slipstream_testing.control_plane import ControlPlane, provide_binaries
 from slipstream_testing.kubelet import Kubelet
+from slipstream_testing.s3_server import S3Server, provide_binary
 
 _CRDS = sorted((Path(__file__).parents[2] / "crds").glob("*.yaml"))
 _NUMBERS = count(1)
@@ -36,3 +37,13 @@ def namespace(control_plane: ControlPlane) -> Iterator[str]:
     control_plane.kubectl("create", "namespace", name)
     yield name
     control_plane.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def s3_server(request: pytest.FixtureRequest) -> Iterator[S3Server]:
+    """An S3 server that checks signatures; a first build shows its progress."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        binary = provide_binary()
+    with S3Server(binary) as running:
+        yield running

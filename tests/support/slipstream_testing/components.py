@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -19,11 +20,14 @@ class Component:
     Linux ties a child to the thread that started it: start components from a thread that lives as long as they should.
     """
 
-    def __init__(self, binary: Path, flags: dict[str, str], folder: Path) -> None:
-        """Describe the process; `flags` maps names without dashes to values, and the log goes to the folder."""
+    def __init__(self, binary: Path, flags: dict[str, str], folder: Path, arguments: Sequence[str] = ()) -> None:
+        """Describe the process; `flags` maps names without dashes to values, and the log goes to the folder.
+
+        `arguments` follow the flags as they are.
+        """
         self.name = binary.name
         self.log = folder / f"{binary.name}.log"
-        self._command = [str(binary), *(f"--{name}={value}" for name, value in flags.items())]
+        self._command = [str(binary), *(f"--{name}={value}" for name, value in flags.items()), *arguments]
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
