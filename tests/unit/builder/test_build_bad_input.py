@@ -129,7 +129,7 @@ def wrong_shape(folder: Path, recipe):
 
 
 def wrong_dtype(folder: Path, recipe):
-    change_arrays(folder, x=lambda arrays: arrays["x"].astype(np.float64))
+    change_arrays(folder, x=lambda arrays: arrays["x"].astype(np.float64) * 1e300)
 
 
 def nan_input(folder: Path, recipe):

@@ -8,6 +8,7 @@ import io
 import math
 import zipfile
 import zlib
+from collections.abc import Mapping
 from typing import IO
 
 import numpy as np
@@ -39,6 +40,16 @@ def read(data: bytes, what: str, max_bytes: int) -> dict[str, Array]:
         raise ValidationError(
             f"{what}: not a readable .npz of plain arrays ({limits.line(error)}); write it with np.savez"
         ) from error
+
+
+def write(arrays: Mapping[str, Array]) -> bytes:
+    """Return the .npz of `arrays`; unlike np.savez it takes any name, such as `file`."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
+                npy.write_array(stream, array, allow_pickle=False)
+    return content.getvalue()
 
 
 def _name(member: zipfile.ZipInfo) -> str:

@@ -3,6 +3,8 @@
 A column of numbers or booleans becomes [items]; one of lists, of fixed size or not, [items, n]; lists of lists
 [items, n, m], and so on. All lists of a column must be of one length, except those of `labels` and `ignore`, which
 are filled up with -1. A column of strings is read as it is (for `slices`).
+
+Only ever run in a process of its own (see `apart`): pyarrow ends the process it runs in on some broken files.
 """
 
 from typing import Any
@@ -16,7 +18,6 @@ from slipstream_builder.arrays import Array
 from slipstream_builder.errors import ValidationError
 from slipstream_builder.validation.formats import limits
 
-MAGIC = b"PAR1"
 PADDED = ("labels", "ignore")
 _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT64": 8, "DOUBLE": 8, "FIXED_LEN_BYTE_ARRAY": 2, "BYTE_ARRAY": 4}
 _BATCH = 8192
@@ -24,7 +25,7 @@ _LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
 _STRINGS = (pa.types.is_string, pa.types.is_large_string)
 
 
-def read(data: bytes, what: str, max_bytes: int) -> dict[str, Array]:
+def decode(data: bytes, what: str, max_bytes: int) -> dict[str, Array]:
     """Return the columns of the .parquet `data` as arrays by name.
 
     Raises:

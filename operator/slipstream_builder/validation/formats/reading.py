@@ -2,7 +2,7 @@
 
 from slipstream_builder.arrays import Array
 from slipstream_builder.errors import ValidationError
-from slipstream_builder.validation.formats import npz, parquet, tensors
+from slipstream_builder.validation.formats import apart, npz, tensors
 from slipstream_builder.validation.formats.limits import MAX_BYTES
 
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
@@ -28,8 +28,8 @@ def read(data: bytes, what: str, max_bytes: int = MAX_BYTES) -> dict[str, Array]
     """
     if data[:4] in _ZIP:
         return npz.read(data, what, max_bytes)
-    if data[:4] == parquet.MAGIC:
-        return parquet.read(data, what, max_bytes)
+    if data[:4] == apart.MAGIC:
+        return apart.read(data, what, max_bytes)
     if tensors.recognise(data):
         return tensors.read(data, what, max_bytes)
     unknown = "not a readable .npz, .safetensors or .parquet; write it with np.savez"
