@@ -10,13 +10,12 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from slipstream_builder import sessions
 from slipstream_builder.arrays import Array, Rows
 from slipstream_builder.errors import SourceError
-from slipstream_builder.sources import batching, kinds, rows, safety, visiting
+from slipstream_builder.sources import archive, batching, kinds, rows, safety, stored, visiting
 from slipstream_builder.sources.agreement import difference, tolerance
 from slipstream_builder.sources.finding import MODEL, Finding
+from slipstream_builder.sources.wording import line, raise_if_out_of_memory
 from slipstream_contract.manifest import TensorSpec
 from slipstream_contract.recipe import Accelerator
-
-_NO_MEMORY = ("bad_alloc", "allocate memory", "Unable to allocate", "not enough memory", "out of memory")
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,8 @@ class Opener:
         try:
             session = sessions.open_session(proto.SerializeToString(deterministic=True), self.threads, self.accelerator)
         except Exception as error:  # ONNX Runtime raises a family of its own; all mean the same here
-            _raise_if_out_of_memory(error)
-            raise SourceError(f"model: ONNX Runtime cannot open it ({rows.line(error)}); export it again") from error
+            raise_if_out_of_memory(error)
+            raise SourceError(f"model: ONNX Runtime cannot open it ({line(error)}); export it again") from error
         try:
             return Opened(proto, session, sessions.input_specs(session), sessions.output_specs(session))
         except KeyError as error:
@@ -69,18 +68,20 @@ def inspect(source: Path, folder: Path, opener: Opener) -> Finding:
 
 
 def _inspect_program(source: Path, folder: Path, opener: Opener) -> Finding:
-    # torch takes seconds to import, and only these need it.
-    from slipstream_builder.sources import torch_program  # noqa: PLC0415
+    with archive.opened(source) as held:
+        content = stored.read(held)
+        # torch takes seconds to import, and only an honest program needs it.
+        from slipstream_builder.sources import torch_program  # noqa: PLC0415
 
-    loaded = torch_program.load(source)
+        loaded = torch_program.load(held, content)
     opened, notes = _accepted(torch_program.convert(loaded), opener)
     original = loaded.runner()
     sample = rows.synthetic_rows(opened.inputs, loaded.batch(), seed=0)
     try:
         expected = original(sample)
     except Exception as error:
-        _raise_if_out_of_memory(error)
-        raise SourceError(f"model: torch cannot run the program ({rows.line(error)}); export it again") from error
+        raise_if_out_of_memory(error)
+        raise SourceError(f"model: torch cannot run the program ({line(error)}); export it again") from error
     found = _agreement(expected, sessions.run(opened.session, sample), "the torch program")
     note = f"ONNX made from the torch program answers as it does, within {found:.1g} of its largest output"
     return _written(opened, folder, found, (note, *notes))
@@ -107,8 +108,8 @@ def _accepted(proto: onnx.ModelProto, opener: Opener) -> tuple[Opened, tuple[str
     try:
         onnx.checker.check_model(proto)
     except Exception as error:  # the checker raises its own error, and protobuf's on odd fields
-        _raise_if_out_of_memory(error)
-        raise SourceError(f"model: not valid ONNX ({rows.line(error)}); export it again") from error
+        raise_if_out_of_memory(error)
+        raise SourceError(f"model: not valid ONNX ({line(error)}); export it again") from error
     fixed = batching.fixed_batch(proto)
     expected = _answers_of_fixed(proto, fixed, opener)
     batching.free(proto)
@@ -127,8 +128,8 @@ def _answers_of_fixed(proto: onnx.ModelProto, fixed: int | None, opener: Opener)
     try:
         return sample, sessions.run(opened.session, sample)
     except Exception as error:
-        _raise_if_out_of_memory(error)
-        raise SourceError(f"model: it cannot run ({rows.line(error)}); export it again") from error
+        raise_if_out_of_memory(error)
+        raise SourceError(f"model: it cannot run ({line(error)}); export it again") from error
 
 
 def _batched(
@@ -191,8 +192,3 @@ def _strip(proto: onnx.ModelProto) -> None:
 def _written(opened: Opened, folder: Path, agreement: float | None, notes: tuple[str, ...]) -> Finding:
     (folder / MODEL).write_bytes(opened.proto.SerializeToString(deterministic=True))
     return Finding(inputs=opened.inputs, outputs=opened.outputs, agreement=agreement, notes=notes)
-
-
-def _raise_if_out_of_memory(error: Exception) -> None:
-    if any(words in str(error) for words in _NO_MEMORY):
-        raise MemoryError(str(error)) from error

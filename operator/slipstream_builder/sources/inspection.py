@@ -27,7 +27,8 @@ def _limit(cpu_seconds: int, memory_bytes: int) -> None:
     """Bound this process, and end it with its parent."""
     ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
+    # At the soft limit comes a signal that names the cause; at the hard one, one that does not.
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 5))
     # Of writable memory only: libraries reserve, and map from files, far more addresses than they use.
     resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
 

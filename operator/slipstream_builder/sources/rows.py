@@ -5,6 +5,7 @@ import numpy as np
 from slipstream_builder import sessions
 from slipstream_builder.arrays import Array, Rows, take
 from slipstream_builder.sources.agreement import difference, tolerance
+from slipstream_builder.sources.wording import line, raise_if_out_of_memory
 from slipstream_contract.manifest import TensorSpec
 
 BATCHES = (1, 3, 8)
@@ -45,6 +46,7 @@ def trouble(session: sessions.Session, inputs: tuple[TensorSpec, ...], outputs: 
         try:
             results[items] = sessions.run(session, take(rows, slice(0, items)))
         except Exception as error:  # noqa: BLE001  # ONNX Runtime raises a family of its own
+            raise_if_out_of_memory(error)
             return f"it cannot run a batch of {items} ({line(error)}); {_DYNAMIC}"
         for spec, result in zip(outputs, results[items], strict=True):
             if result.ndim == 0 or len(result) != items:
@@ -70,9 +72,3 @@ def _mixing(session: sessions.Session, rows: Rows, results: dict[int, list[Array
                     "row and a dynamic first axis (dynamic_shapes)"
                 )
     return None
-
-
-def line(error: Exception) -> str:
-    """Return what `error` says as one short line."""
-    text = " ".join(str(error).split())
-    return text[:240] or type(error).__name__

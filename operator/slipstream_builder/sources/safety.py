@@ -7,7 +7,9 @@ tensor of the file is visited here. What only running the model can tell is left
 import math
 from collections import Counter
 
+import numpy as np
 import onnx
+from onnx import numpy_helper
 
 from slipstream_builder.errors import SourceError
 from slipstream_builder.sources import visiting
@@ -31,6 +33,11 @@ _TYPED_FIELDS: dict[int, tuple[str, int]] = {
     onnx.TensorProto.UINT64: ("uint64_data", 1),
     onnx.TensorProto.STRING: ("string_data", 1),
 }
+_FLOATS: dict[int, str] = {
+    onnx.TensorProto.FLOAT: "<f4",
+    onnx.TensorProto.FLOAT16: "<f2",
+    onnx.TensorProto.DOUBLE: "<f8",
+}
 _PACKED = {"INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "INT2": 2, "UINT2": 2}
 
 
@@ -49,6 +56,7 @@ def check(model: onnx.ModelProto, max_nodes: int = MAX_NODES) -> None:
     for name, tensor in visiting.tensors(model):
         _check_location(name, tensor)
         _check_content(name, tensor)
+        _check_numbers(name, tensor)
     _check_shapes(model)
 
 
@@ -153,6 +161,16 @@ def _lengths(tensor: onnx.TensorProto, elements: int) -> tuple[int, int]:
     field, each = _TYPED_FIELDS.get(tensor.data_type, ("int32_data", 1))
     wanted = elements * each if bits is None else -(-elements * bits // 8)
     return wanted, len(getattr(tensor, field))
+
+
+def _check_numbers(name: str, tensor: onnx.TensorProto) -> None:
+    """Refuse what a diverged training leaves behind; a single NaN may be an honest constant."""
+    kind = _FLOATS.get(tensor.data_type)
+    if kind is None or math.prod(tensor.dims) < 2:
+        return
+    begins = np.frombuffer(tensor.raw_data, kind, 1) if tensor.raw_data else np.array(tensor.float_data[:1])
+    if np.isnan(begins).any() and np.isnan(numpy_helper.to_array(tensor)).all():
+        raise SourceError(f"model: tensor {_short(name)!r} holds nothing but NaN; export a checkpoint that is sound")
 
 
 def _check_shapes(model: onnx.ModelProto) -> None:

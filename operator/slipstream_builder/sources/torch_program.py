@@ -5,7 +5,6 @@ import io
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,8 +21,9 @@ from torch.utils import _pytree as pytree
 
 from slipstream_builder.arrays import Array, Rows
 from slipstream_builder.errors import SourceError
-from slipstream_builder.sources import archive, program
+from slipstream_builder.sources import program
 from slipstream_builder.sources.archive import Archive
+from slipstream_builder.sources.stored import Entry, Stored
 
 _EXPORT = "or export it to ONNX yourself: torch.onnx.export(..., dynamo=True)"
 
@@ -60,20 +60,16 @@ class TorchProgram:
         return run
 
 
-def load(path: Path) -> TorchProgram:
-    """Return the program in the archive at `path`; only JSON and raw tensors are read.
+def load(opened: Archive, stored: Stored) -> TorchProgram:
+    """Return the program that an archive holds; only JSON that was vetted and raw tensors are read.
 
     Raises:
-        SourceError: it is no honest program, holds what only a pickle can, or takes other things than tensors.
+        SourceError: this torch cannot read it, or it takes other things than tensors.
     """
-    with archive.opened(path) as opened:
-        name = _only_model(opened)
-        document = program.vetted(opened.json(f"models/{name}.json"))
-        _check_operators(program.operators(document))
-        weights = _tensors(opened, "data/weights", f"{name}_weights_config.json")
-        constants = _tensors(opened, "data/constants", f"{name}_constants_config.json")
+    _check_operators(program.operators(stored.document))
+    weights, constants = _tensors(opened, stored.weights), _tensors(opened, stored.constants)
     try:
-        serialized = _dict_to_dataclass(schema.ExportedProgram, document)  # type: ignore[no-untyped-call]
+        serialized = _dict_to_dataclass(schema.ExportedProgram, stored.document)  # type: ignore[no-untyped-call]
         exported = ExportedProgramDeserializer().deserialize(serialized, weights, constants)
     except Exception as error:  # torch raises whatever the step that failed raises
         raise SourceError(
@@ -103,13 +99,6 @@ def convert(loaded: TorchProgram) -> onnx.ModelProto:
     return proto
 
 
-def _only_model(opened: Archive) -> str:
-    names = sorted(name for name in opened.names if name.startswith("models/") and name.endswith(".json"))
-    if len(names) != 1:
-        raise SourceError(f"model: the archive holds {len(names)} programs; save exactly one with torch.export.save")
-    return names[0].removeprefix("models/").removesuffix(".json")
-
-
 def _check_operators(names: set[str]) -> None:
     for name in sorted(names):
         _, _, namespace, packet, overload = name.split(".")
@@ -120,44 +109,31 @@ def _check_operators(names: set[str]) -> None:
             raise SourceError(f"model: its program calls {name}, which opens files; export without it")
 
 
-def _tensors(opened: Archive, folder: str, config: str) -> dict[str, torch.Tensor]:
-    document = opened.json(f"{folder}/{config}")
-    stored: dict[str, bytearray] = {}
+def _tensors(opened: Archive, entries: dict[str, Entry]) -> dict[str, torch.Tensor]:
+    members: dict[str, bytearray] = {}
     found = {}
-    try:
-        for name, entry in document["config"].items():
-            if entry["use_pickle"]:
-                raise SourceError(
-                    f"model: {name!r} is stored as a pickle, which is never opened; export plain tensors only "
-                    "(no tensor subclasses, no custom objects)"
-                )
-            member = entry["path_name"]
-            if member not in stored:
-                stored[member] = bytearray(opened.bytes(f"{folder}/{member}"))
-            found[name] = _tensor(stored[member], entry, name)
-    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
-        raise SourceError(f"model: {folder}/{config} in the archive is malformed; export it again") from error
+    for name, entry in entries.items():
+        # Tensors that shared their storage when they were saved share it again.
+        if entry.member not in members:
+            members[entry.member] = bytearray(opened.bytes(entry.member))
+        found[name] = _tensor(members[entry.member], entry, name)
     return found
 
 
-def _tensor(data: bytearray, entry: dict[str, Any], name: str) -> torch.Tensor:
-    meta = entry["tensor_meta"]
-    dtype = _SERIALIZE_TO_TORCH_DTYPE[meta["dtype"]]
-    sizes, strides = ([int(size["as_int"]) for size in meta[key]] for key in ("sizes", "strides"))
-    offset = int(meta["storage_offset"]["as_int"])
-    if min([*sizes, *strides, offset], default=0) < 0 or len(sizes) != len(strides):
-        raise SourceError(f"model: tensor {name!r} has a negative size or stride; export it again")
-    empty = 0 in sizes
-    last = offset + sum((size - 1) * stride for size, stride in zip(sizes, strides, strict=True))
-    if not empty and (last + 1) * dtype.itemsize > len(data):
-        raise SourceError(f"model: tensor {name!r} of shape {sizes} has only {len(data)} bytes; export it again")
-    if empty:
-        tensor = torch.empty(sizes, dtype=dtype)
+def _tensor(data: bytearray, entry: Entry, name: str) -> torch.Tensor:
+    dtype = _SERIALIZE_TO_TORCH_DTYPE.get(entry.scalar_type)
+    if dtype is None or entry.elements * dtype.itemsize > len(data):
+        raise SourceError(
+            f"model: tensor {name!r} of shape {list(entry.sizes)[:8]} has only {len(data)} bytes of data; "
+            "copy or export it again"
+        )
+    if entry.elements:
+        flat = torch.frombuffer(data, dtype=dtype, count=len(data) // dtype.itemsize)
+        tensor = flat.as_strided(entry.sizes, entry.strides, entry.offset)
     else:
-        usable = len(data) // dtype.itemsize
-        tensor = torch.frombuffer(data, dtype=dtype, count=usable).as_strided(sizes, strides, offset)
+        tensor = torch.empty(entry.sizes, dtype=dtype)
     # Nothing is trained here, and integers could not be.
-    return torch.nn.Parameter(tensor, requires_grad=False) if entry["is_param"] else tensor
+    return torch.nn.Parameter(tensor, requires_grad=False) if entry.is_parameter else tensor
 
 
 def _input_names(exported: torch.export.ExportedProgram) -> tuple[str, ...]:
