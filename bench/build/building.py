@@ -58,7 +58,7 @@ def write_manifest(case: cases.Case, folder: Path) -> Path:
                 "dataset": {"uri": f"file:{store.UNLABELLED_FILE}"},
                 "budgetSeconds": case.budget_seconds,
             },
-            "serving": {"resources": {"requests": {"cpu": "1"}}},
+            "serving": {"resources": {"cpu": "1"}},
         },
     }
     path = folder / "agentdeployment.yaml"

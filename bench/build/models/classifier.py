@@ -21,10 +21,10 @@ SOURCES = (Path(__file__), Path(__file__).with_name("export.py"))
 SIDE = 32
 CHANNELS = (32, 64, 128)
 TRAINING_ITEMS = 896
-EPOCHS = 40
+EPOCHS = 24
 BATCH = 64
 RATE = 3e-3
-THREADS = 2
+THREADS = 1
 LEAST_ACCURACY = 0.98
 
 
@@ -72,7 +72,7 @@ def train(model: nn.Sequential, images: Tensor, labels: Tensor) -> nn.Sequential
             optimiser.step()
             schedule.step()
             total += float(loss.detach()) * len(part)
-        if epoch % 10 == 0:
+        if epoch % 6 == 0:
             print(f"classifier: epoch {epoch}/{EPOCHS}  loss {total / len(images):.3f}", flush=True)
     return model.eval()
 
