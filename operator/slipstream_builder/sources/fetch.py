@@ -16,6 +16,8 @@ from slipstream_builder.sources.surroundings import Surroundings
 from slipstream_builder.sources.transfer import CHUNK, Limits, Sink, TransferError, persist, reason
 from slipstream_contract.recipe import Source
 
+_SHORT = 4
+
 
 @dataclass(frozen=True)
 class Fetched:
@@ -108,8 +110,10 @@ def _checked(source: Source, sink: Sink) -> Fetched:
 
 
 def _without(values: list[str], text: str) -> str:
-    """Return `text` as one line in which none of `values` occurs."""
+    """Return `text` as one line in which none of `values` occurs, save for those that any word might hold."""
     for value in values:
+        if len(value) < _SHORT:
+            continue
         text = text.replace(value, "***")
     return " ".join(text.split())
 

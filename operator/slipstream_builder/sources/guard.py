@@ -6,6 +6,7 @@ object store in the cluster, a mirror in the company and a server on the laptop 
 create a build may already reach them.
 """
 
+import contextlib
 import ipaddress
 import socket
 from collections.abc import Callable
@@ -50,6 +51,16 @@ def checked(host: str, port: int, lookup: Lookup) -> list[str]:
     for address in addresses:
         refuse(host, address)
     return addresses
+
+
+def refuse_known(host: str, port: int, lookup: Lookup) -> None:
+    """Do as `checked` does where a proxy will connect; a name that only the proxy can resolve is left to it.
+
+    Raises:
+        RefusedAddressError: one of the addresses that are known here is not fit to connect to.
+    """
+    with contextlib.suppress(OSError):
+        checked(host, port, lookup)
 
 
 def refuse(host: str, address: str) -> None:

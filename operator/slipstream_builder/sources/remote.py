@@ -48,8 +48,8 @@ _OPENERS: dict[str, Opener] = {"http": _web, "https": _web, "hf": _hub, "s3": _s
 def _authorization(uri: str, secret: Secret | None) -> str | None:
     """Return the header for a web server: from the secret if there is one, else from the address."""
     if secret is not None:
-        if secret.has("username"):
-            return _basic(secret.need("username"), secret.need("password"))
+        if (user := secret.plain("username")) is not None:
+            return _basic(user, secret.need("password"))
         if secret.has("ca.crt") and not secret.has("token", "bearerToken"):
             return None
         return f"Bearer {secret.need('token', 'bearerToken')}"

@@ -11,6 +11,7 @@ from obstore.exceptions import (
 
 from slipstream_builder.sources.transfer import BrokenOffError, TransferError
 
+UNFIT = "the address or the credentials have a form that the store does not take; check both"
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>([A-Za-z]{1,40})</Code>")
 _REGION = re.compile(r"<Region>([a-z0-9-]{1,30})</Region>")
@@ -30,7 +31,7 @@ def explained(error: Exception, endpoint: str, denied: str) -> TransferError | B
     if isinstance(error, PreconditionError):
         return BrokenOffError("the object changed while it was read")
     if isinstance(error, InvalidPathError | ValueError):
-        return TransferError("the address or the credentials have a form that the store does not take; check both")
+        return TransferError(UNFIT)
     return _by_text(text, code, endpoint)
 
 

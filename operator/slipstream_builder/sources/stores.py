@@ -94,7 +94,11 @@ class Download:
         """
         with self._way_out() as proxy:
             try:
-                self._read(self._open(seconds, proxy))
+                store = self._open(seconds, proxy)
+            except (BaseError, ValueError) as error:
+                raise TransferError(store_errors.UNFIT) from error
+            try:
+                self._read(store)
             except (BaseError, OSError, ValueError) as error:
                 if isinstance(error, OSError) and error.errno is not None:
                     raise  # the disk's, not the store's
@@ -107,9 +111,12 @@ class Download:
         host = parts.hostname or ""
         try:
             guard.refuse_literal(host)
+            behind_proxy = web.proxy_for(parts.scheme, host) is not None
+            if behind_proxy:
+                guard.refuse_known(host, parts.port or 0, self.lookup)
         except guard.RefusedAddressError as error:
             raise TransferError(str(error)) from error
-        if web.proxy_for(parts.scheme, host):
+        if behind_proxy:
             yield None
             return
         with egress.guarded(self.lookup) as proxy:

@@ -126,10 +126,12 @@ class Download:
         url, seen = _parsed(self.url), set[URL]()
         while True:
             seen.add(url)
-            guard.refuse_literal(url.host or "")
-            response = await session.get(
-                url, allow_redirects=False, headers=self._headers(url), proxy=proxy_for(url.scheme, url.host or "")
-            )
+            host, proxy = url.host or "", proxy_for(url.scheme, url.host or "")
+            guard.refuse_literal(host)
+            if proxy is not None:
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(None, guard.refuse_known, host, url.port or 0, self.lookup)
+            response = await session.get(url, allow_redirects=False, headers=self._headers(url), proxy=proxy)
             if response.status not in _REDIRECTS:
                 return response
             async with response:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
+from urllib.parse import unquote
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,8 @@ class _Handler(socketserver.BaseRequestHandler):
             headers = {name.lower(): value for name, _, value in (text.partition(": ") for text in rest)}
             request = Request(first.split(" ")[1], headers)
             self.server.web.requests.append(request)
-            self.server.web.routes.get(request.path, answer(404))(request, line)
+            routes = self.server.web.routes
+            route = routes.get(request.path) or routes.get(unquote(request.path)) or answer(404)
+            route(request, line)
             with suppress(OSError):
                 line.shutdown(socket.SHUT_RDWR)

@@ -310,6 +310,32 @@ def test_progress_is_told_with_an_estimate(web: HostileWeb, fetcher: Fetcher) ->
     assert re.fullmatch(r"(0\.[5-9]\d|1\.00) 0\.[23] of 0\.3 MB, about \d s left", fetcher.said[0])
 
 
+class TestBehindAProxy:
+    @pytest.fixture(autouse=True)
+    def proxy(self, web: HostileWeb, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("http_proxy", web.url(""))
+        monkeypatch.setenv("no_proxy", "near.test")
+
+    def test_the_proxy_is_asked_for_a_name_that_only_it_can_resolve(self, web: HostileWeb, fetcher: Fetcher) -> None:
+        web.add("http://far.invalid/model.onnx", file(BODY))
+
+        assert fetcher.fetch("http://far.invalid/model.onnx").sha256 == SHA256
+
+    def test_hosts_that_the_environment_excepts_are_reached_directly(self, web: HostileWeb, fetcher: Fetcher) -> None:
+        web.add("/model.onnx", file(BODY))
+        fetcher.names["near.test"] = ["127.0.0.1"]
+
+        assert fetcher.fetch(web.url("/model.onnx", "near.test")).sha256 == SHA256
+        assert fetcher.names["near.test"] == []
+
+    @pytest.mark.parametrize("host", ["far.test", "169.254.169.254"])
+    def test_forbidden_addresses_stay_forbidden(self, web: HostileWeb, fetcher: Fetcher, host: str) -> None:
+        fetcher.names["far.test"] = ["169.254.169.254"]
+
+        assert "a link-local address, from which nothing is fetched" in fetcher.refusal(f"http://{host}/model.onnx")
+        assert web.requests == []
+
+
 class TestWithTls:
     @pytest.fixture
     def authority(self, tmp_path: Path) -> Path:
