@@ -10,8 +10,11 @@ from slipstream_builder.commands import build_command, report_command
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command in `arguments` (the process's own when None) and return the exit code."""
-    parsed = _parser().parse_args(arguments)
+    parser = _parser()
+    parsed = parser.parse_args(arguments)
     if parsed.command == "report":
+        if parsed.load and not parsed.out:
+            parser.error("--load goes into a page of its own: say where with --out")
         return report_command(parsed.artifact, parsed.load, parsed.out)
     return build_command(parsed.recipe, parsed.store, parsed.work, parsed.summary, parsed.parallel)
 
@@ -25,10 +28,10 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--work", type=Path, help="a folder for temporary files; the store when absent")
     build.add_argument("--summary", type=Path, help="where to write the build's summary as well")
     build.add_argument("--parallel", type=_positive, help="candidates to build at a time; as the processors allow")
-    report = commands.add_parser("report", help="write the report of an artifact, and of a load run, as one HTML page")
-    report.add_argument("--artifact", type=Path, required=True, help="the artifact's folder")
+    report = commands.add_parser("report", help="show what a build found, and write its report, as one HTML page")
+    report.add_argument("artifact", type=Path, help="the artifact's folder, or one with artifacts in it: the newest")
     report.add_argument("--load", type=Path, help="what a load run measured, a JSON file")
-    report.add_argument("--out", type=Path, required=True, help="where to write the page")
+    report.add_argument("--out", type=Path, help="where to write the page (the artifact holds one already)")
     return parser
 
 

@@ -15,12 +15,13 @@ from slipstream_builder.errors import BuilderError, RecipeError, SourceError, Va
 from slipstream_builder.files import disk_full_in_words, write_atomically
 from slipstream_builder.measuring import limits
 from slipstream_builder.outcome import BuildReport
+from slipstream_builder.report import text
 from slipstream_builder.report.page import render
 from slipstream_builder.reporting import Reporter, StoppedError, StopRequest
 from slipstream_contract import codec
 from slipstream_contract.errors import ContractError
 from slipstream_contract.load import LoadReport
-from slipstream_contract.manifest import REPORT_JSON_FILE
+from slipstream_contract.manifest import REPORT_HTML_FILE, REPORT_JSON_FILE
 from slipstream_contract.progress import Progress
 from slipstream_contract.recipe import Recipe
 from slipstream_contract.summary import EXIT_CODES, BuildSummary
@@ -51,18 +52,32 @@ def build_command(
     return _finish(summary, code, summary_file)
 
 
-def report_command(artifact: Path, load_file: Path | None, out: Path) -> int:
-    """Write the report of the artifact folder `artifact`, and of a load run, to `out`; return the exit code."""
+def report_command(folder: Path, load_file: Path | None, out: Path | None) -> int:
+    """Print what the artifact in `folder` (or the newest below it) says; return the exit code.
+
+    Its page, with a load run if there is one, is written to `out`; without `out`, the artifact's own is named.
+    """
     try:
+        artifact = _artifact(folder)
         report = _read(BuildReport, artifact / REPORT_JSON_FILE)
         load = _read(LoadReport, load_file) if load_file else None
-        with disk_full_in_words(out):
-            write_atomically(out, render(report, load).encode())
+        if out is not None:
+            with disk_full_in_words(out):
+                write_atomically(out, render(report, load).encode())
     except BuilderError as error:
         return _refuse(str(error), EXIT_CODES[error.reason])
     except OSError as error:
         return _refuse(f"{out}: cannot be written ({error.strerror}); check the path", EXIT_CODES["InvalidRecipe"])
+    sys.stdout.write(f"{text.render(report)}\n\nreport: {out or artifact / REPORT_HTML_FILE}\n")
     return 0
+
+
+def _artifact(folder: Path) -> Path:
+    """Return `folder`, or the newest artifact in it: in a store, in a deployment's state, or in several of these."""
+    if (folder / REPORT_JSON_FILE).exists():
+        return folder
+    found = [path for pattern in ("", "artifacts/", "*/artifacts/") for path in folder.glob(f"{pattern}sha256-*")]
+    return max(found, key=lambda path: path.stat().st_mtime, default=folder)
 
 
 def _read(cls: type[T], path: Path) -> T:

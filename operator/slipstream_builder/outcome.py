@@ -16,8 +16,8 @@ Status = Literal["kept", "passed", "failed", "skipped"]
 class Outcome:
     """One candidate. `passed` met every gate but was not worth keeping; `skipped` was not built to its end.
 
-    `latency` is on the scale of the kept variants; `timings` compare with the optimised original, run by run;
-    `build_seconds` is what applying the techniques took (0 when taken from an earlier, interrupted build).
+    `sha256` is that of its model, whether kept or not. `latency` is on the scale of the kept variants; `timings`
+    compare with the optimised original, run by run; `build_seconds` is what applying the techniques took.
     """
 
     name: str
@@ -25,6 +25,7 @@ class Outcome:
     status: Status
     reason: str
     verdicts: tuple[Verdict, ...] = ()
+    sha256: str | None = None
     bytes: int | None = None
     parameters: int | None = None
     metric: MetricEstimate | None = None

@@ -39,6 +39,17 @@ def failed(reason: Reason, message: str, recipe_digest: str) -> BuildSummary:
     return BuildSummary(reason=reason, message=" ".join(message.split()), recipe_digest=recipe_digest)
 
 
+def speedup_and_ratio(report: BuildReport) -> tuple[float, float]:
+    """Return how many times faster the chosen variant is at batch 32, and C = P'/P; 1 where nothing was measured."""
+    before, after = report.candidate(report.baseline), report.candidate(report.chosen)
+    speedup = ratio = 1.0
+    if before.latency and after.latency:
+        speedup = before.latency.measured_seconds(SERVED_BATCH) / after.latency.measured_seconds(SERVED_BATCH)
+    if before.bytes and after.bytes:
+        ratio = after.bytes / before.bytes
+    return speedup, ratio
+
+
 def headline(report: BuildReport, speedup: float, ratio: float) -> str:
     """Return what the build achieved, in a sentence."""
     chosen = report.candidate(report.chosen)

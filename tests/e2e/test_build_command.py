@@ -90,7 +90,7 @@ def test_a_recipe_becomes_an_artifact_that_a_replica_can_check_and_serve(argumen
     page = tmp_path / "report.html"
     reported = BuildSummary.from_json((tmp_path / "summary.json").read_text())
     artifact = tmp_path / "store" / f"sha256-{reported.artifact_digest}"
-    command = [sys.executable, "-m", "slipstream_builder", "report", "--artifact", str(artifact), "--out", str(page)]
+    command = [sys.executable, "-m", "slipstream_builder", "report", str(artifact), "--out", str(page)]
     assert finish(command).returncode == 0
     html = page.read_text()
     assert html.count("<svg") == 2

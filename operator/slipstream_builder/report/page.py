@@ -7,7 +7,7 @@ from slipstream_builder.measuring.latency import SERVED_BATCH
 from slipstream_builder.outcome import BuildReport
 from slipstream_builder.report import load_plots, plots, reasons, tables
 from slipstream_builder.report.style import CSS
-from slipstream_builder.summarise import headline
+from slipstream_builder.summarise import headline, speedup_and_ratio
 from slipstream_contract.load import LoadReport
 
 
@@ -15,7 +15,7 @@ def render(report: BuildReport, load: LoadReport | None) -> str:
     """Return the report as one HTML document; with `load`, what serving measured is in it too."""
     body = "".join(
         (
-            f"<p class=name>{escape(report.name)}</p><h1>{escape(_headline(report))}</h1>",
+            f"<p class=name>{escape(report.name)}</p><h1>{escape(headline(report, *speedup_and_ratio(report)))}</h1>",
             _tiles(report, load),
             "<h2>Before and after</h2>",
             tables.before_after(report, load),
@@ -37,15 +37,12 @@ def render(report: BuildReport, load: LoadReport | None) -> str:
     )
 
 
-def _headline(report: BuildReport) -> str:
-    return headline(report, _speedup(report), _ratio(report))
-
-
 def _tiles(report: BuildReport, load: LoadReport | None) -> str:
     chosen = report.candidate(report.chosen)
+    speedup, ratio = speedup_and_ratio(report)
     tiles = [
-        (f"{_speedup(report):.1f}x", f"faster at batch {SERVED_BATCH}"),
-        (f"{1 / _ratio(report):.1f}x", f"smaller, C = {_ratio(report):.3f}"),
+        (f"{speedup:.1f}x", f"faster at batch {SERVED_BATCH}"),
+        (f"{1 / ratio:.1f}x", f"smaller, C = {ratio:.3f}"),
     ]
     if report.gate and chosen.drop is not None and chosen.drop_bound is not None:
         kind = "gained" if words.is_gain(chosen.drop) else "lost"
@@ -106,13 +103,3 @@ def _footer(report: BuildReport) -> str:
         f"<footer>Measured on {report.accelerator} with {threads} (processor features: {escape(features)}).<br>"
         f"Recipe {report.recipe_digest}<br>SHA-256: {escape(digests)}<br>{escape(tools)}</footer>"
     )
-
-
-def _speedup(report: BuildReport) -> float:
-    before, after = report.candidate(report.baseline).latency, report.candidate(report.chosen).latency
-    return before.measured_seconds(SERVED_BATCH) / after.measured_seconds(SERVED_BATCH) if before and after else 1.0
-
-
-def _ratio(report: BuildReport) -> float:
-    before, after = report.candidate(report.baseline).bytes, report.candidate(report.chosen).bytes
-    return after / before if before and after else 1.0

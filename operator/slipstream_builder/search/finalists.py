@@ -96,6 +96,7 @@ def _outcome(
         status="failed" if failed else "passed",
         reason="; ".join(f"{verdict.name}: {verdict.reason}" for verdict in failed) or "passed every gate",
         verdicts=found,
+        sha256=ended.record.sha256,
         bytes=judged.bytes,
         parameters=judged.parameters,
         metric=judged.metric,

@@ -8,6 +8,7 @@ import onnx
 from slipstream_builder import sessions
 from slipstream_builder.arrays import count, take
 from slipstream_builder.errors import OutOfTimeError, SourceError
+from slipstream_builder.files import sha256
 from slipstream_builder.measuring import analysis, costs, kinds, machine, operators, profile
 from slipstream_builder.measuring.latency import SERVED_BATCH
 from slipstream_builder.outcome import Outcome
@@ -69,6 +70,7 @@ def make(bench: Bench, source: bytes) -> Original:
         "kept",
         "the original is always kept",
         verdicts=judged.verdicts,
+        sha256=sha256(model),
         bytes=len(model),
         parameters=judged.parameters,
         metric=judged.metric,

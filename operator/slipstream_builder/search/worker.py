@@ -29,6 +29,8 @@ from slipstream_builder.reporting import Reporter, StopRequest
 from slipstream_builder.search import estimates, judging, tasks
 from slipstream_builder.search.cache import CandidateCache, Record
 from slipstream_builder.techniques import catalogue
+from slipstream_builder.techniques.apply import apply, estimated_operations
+from slipstream_builder.techniques.configs import PruneChannels
 from slipstream_builder.techniques.context import TechniqueContext
 from slipstream_contract import codec
 from slipstream_contract.progress import Progress
@@ -69,9 +71,6 @@ def work(task: tasks.Task, reporter: Reporter) -> None:
 
 
 def _built(task: tasks.Task, given: Inputs, reporter: Reporter) -> bytes:
-    # Torch takes seconds to import, which a candidate that is only judged need not pay.
-    from slipstream_builder.techniques.apply import apply  # noqa: PLC0415
-
     chosen = tasks.techniques(task.techniques)
     model = onnx.ModelProto()
     model.CopyFrom(given.model.proto)
@@ -96,10 +95,8 @@ def _built(task: tasks.Task, given: Inputs, reporter: Reporter) -> bytes:
 
 def _training_operations(given: Inputs) -> float | None:
     """Return the operations of one course of training, None where the model cannot be trained."""
-    from slipstream_builder.techniques.training.prune import training_operations  # noqa: PLC0415  # torch, see above
-
     with contextlib.suppress(TechniqueError):
-        return training_operations(given.model.proto, given.unlabelled)
+        return estimated_operations(PruneChannels(0.5), given.model.proto, given.unlabelled)
     return None
 
 

@@ -1,4 +1,7 @@
-"""The one door to the techniques: a frozen setting picks its function by type."""
+"""The one door to the techniques: a frozen setting picks its function by type.
+
+What needs torch is imported where it is used: torch takes seconds and 200 MB, and every candidate is a process.
+"""
 
 from functools import singledispatch
 
@@ -19,11 +22,8 @@ from slipstream_builder.techniques.configs import (
 from slipstream_builder.techniques.context import TechniqueContext
 from slipstream_builder.techniques.float16 import convert_float16
 from slipstream_builder.techniques.optimize import optimize
-from slipstream_builder.techniques.quantization.dynamic import quantize_dynamic
 from slipstream_builder.techniques.quantization.rows import quantize_rows
-from slipstream_builder.techniques.quantization.static import quantize_static
 from slipstream_builder.techniques.quantization.weights import quantize_weights
-from slipstream_builder.techniques.training.prune import prune_channels, prune_weights, training_operations
 
 __all__ = ["TechniqueContext", "apply", "estimated_operations"]
 
@@ -43,7 +43,11 @@ def estimated_operations(technique: Technique, model: onnx.ModelProto, rows: Row
     Raises:
         TechniqueError: the model cannot be trained; the message says why.
     """
-    return training_operations(model, rows) if isinstance(technique, PruneChannels | PruneWeights) else 0.0
+    if not isinstance(technique, PruneChannels | PruneWeights):
+        return 0.0
+    from slipstream_builder.techniques.training.prune import training_operations  # noqa: PLC0415
+
+    return training_operations(model, rows)
 
 
 @singledispatch
@@ -58,11 +62,15 @@ def _(technique: Optimize, model: onnx.ModelProto, context: TechniqueContext) ->
 
 @_apply.register
 def _(technique: QuantizeDynamic, model: onnx.ModelProto, context: TechniqueContext) -> onnx.ModelProto:
+    from slipstream_builder.techniques.quantization.dynamic import quantize_dynamic  # noqa: PLC0415
+
     return quantize_dynamic(model)
 
 
 @_apply.register
 def _(technique: QuantizeStatic, model: onnx.ModelProto, context: TechniqueContext) -> onnx.ModelProto:
+    from slipstream_builder.techniques.quantization.static import quantize_static  # noqa: PLC0415
+
     return quantize_static(technique, model, context)
 
 
@@ -83,9 +91,13 @@ def _(technique: ConvertFloat16, model: onnx.ModelProto, context: TechniqueConte
 
 @_apply.register
 def _(technique: PruneChannels, model: onnx.ModelProto, context: TechniqueContext) -> onnx.ModelProto:
+    from slipstream_builder.techniques.training.prune import prune_channels  # noqa: PLC0415
+
     return prune_channels(technique, model, context)
 
 
 @_apply.register
 def _(technique: PruneWeights, model: onnx.ModelProto, context: TechniqueContext) -> onnx.ModelProto:
+    from slipstream_builder.techniques.training.prune import prune_weights  # noqa: PLC0415
+
     return prune_weights(technique, model, context)

@@ -134,7 +134,7 @@ class Run:
         self._set_phase("writing the report")
         objective = self._world.spec.objective
         load_file = result.write(self._folder.root, objective.percentile, objective.latency_milliseconds)
-        arguments = ["report", f"--artifact={artifact}", f"--load={load_file}", f"--out={self._folder.report}"]
+        arguments = ["report", str(artifact), f"--load={load_file}", f"--out={self._folder.report}"]
         child = await processes.start(["slipstream_builder", *arguments], self._folder.logs / "report.log")
         if await child.wait():
             raise BuildError(f"the report could not be written: {child.last_line()}")

@@ -257,5 +257,5 @@ def test_a_recipe_that_is_not_json_is_refused(case, build, capfd):
 
 
 def test_a_report_of_no_artifact_is_refused(tmp_path, capfd):
-    assert main(["report", "--artifact", str(tmp_path), "--out", str(tmp_path / "r.html")]) == 2
+    assert main(["report", str(tmp_path), "--out", str(tmp_path / "r.html")]) == 2
     assert capfd.readouterr().err.count("\n") == 1
