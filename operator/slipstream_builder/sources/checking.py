@@ -177,15 +177,15 @@ def _strip(proto: onnx.ModelProto) -> None:
     """Drop what no inference needs: training graphs, and texts that exporters fill with traces and paths."""
     del proto.training_info[:]
     del proto.metadata_props[:]
-    proto.doc_string = ""
+    proto.ClearField("doc_string")
     for graph, _ in visiting.graphs(proto):
-        graph.doc_string = ""
+        graph.ClearField("doc_string")
         del graph.metadata_props[:]
         for value in [*graph.input, *graph.output, *graph.value_info]:
-            value.doc_string = ""
+            value.ClearField("doc_string")
             del value.metadata_props[:]
     for node in visiting.nodes(proto):
-        node.doc_string = ""
+        node.ClearField("doc_string")
         del node.metadata_props[:]
 
 
