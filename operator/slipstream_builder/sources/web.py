@@ -106,9 +106,7 @@ class Download:
         timeout = aiohttp.ClientTimeout(
             total=seconds, sock_connect=limits.connect_seconds, sock_read=limits.read_seconds
         )
-        connector = aiohttp.TCPConnector(
-            resolver=_Resolver(self.lookup), use_dns_cache=False, force_close=True, ssl=self._trust
-        )
+        connector = aiohttp.TCPConnector(resolver=_Resolver(self.lookup), use_dns_cache=False, force_close=True)
         async with (
             aiohttp.ClientSession(
                 connector=connector, timeout=timeout, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
@@ -131,7 +129,9 @@ class Download:
             if proxy is not None:
                 loop = asyncio.get_running_loop()
                 await loop.run_in_executor(None, guard.refuse_known, host, url.port or 0, self.lookup)
-            response = await session.get(url, allow_redirects=False, headers=self._headers(url), proxy=proxy)
+            trust = self._trust if url.scheme == "https" else True
+            headers = self._headers(url)
+            response = await session.get(url, allow_redirects=False, headers=headers, proxy=proxy, ssl=trust)
             if response.status not in _REDIRECTS:
                 return response
             async with response:

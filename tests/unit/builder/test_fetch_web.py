@@ -312,7 +312,7 @@ def test_progress_is_told_with_an_estimate(web: HostileWeb, fetcher: Fetcher) ->
 
 class TestBehindAProxy:
     @pytest.fixture(autouse=True)
-    def proxy(self, web: HostileWeb, monkeypatch: pytest.MonkeyPatch) -> None:
+    def proxy(self, web: HostileWeb, fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("http_proxy", web.url(""))
         monkeypatch.setenv("no_proxy", "near.test")
 
