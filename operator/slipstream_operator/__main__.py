@@ -20,7 +20,7 @@ from slipstream_operator.errors import MachineError, SlipstreamError
 from slipstream_operator.local import manifest_file
 from slipstream_operator.local.build import build
 from slipstream_operator.local.lines import LineView
-from slipstream_operator.local.live import LiveView
+from slipstream_operator.local.live import BuildView, LiveView
 from slipstream_operator.local.load import LoadSettings
 from slipstream_operator.local.up import UpSettings, View, up
 
@@ -87,6 +87,7 @@ def _add_up(parser: argparse.ArgumentParser) -> None:
 def _add_build(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, help="a YAML file with one AgentDeployment")
     parser.add_argument("--state", type=Path, help="folder for artifacts and logs (.slipstream/NAME)")
+    parser.add_argument("--plain", action="store_true", help="print lines instead of a live view")
     parser.set_defaults(run=_build, passes_on=False)
 
 
@@ -109,7 +110,9 @@ def _build(options: argparse.Namespace, _rest: Sequence[str]) -> int:
     _require(*_BUILDER)
     spec = manifest_file.read(options.file)
     state = _state(options, spec)
-    summary = _run_until_signal(build(spec, state, LineView(_print_line)))
+    console = Console()
+    with LineView(_print_line) if options.plain or not console.is_terminal else BuildView(console, spec.name) as view:
+        summary = _run_until_signal(build(spec, state, view))
     _print_line(f"{summary.message}\n{state / 'artifacts' / names.artifact_folder(summary.artifact_digest or '')}")
     return 0
 

@@ -39,7 +39,8 @@ class LineView:
             quarter = (step.step, int(step.fraction * QUARTERS))
             if quarter not in self._shown:
                 self._shown.add(quarter)
-                self._write(f"{elapsed:6.1f}s  build    {step.step:<24} {step.fraction:>4.0%}  {step.message}")
+                left = f" (about {step.remaining_seconds:.0f} s left)" if step.remaining_seconds else ""
+                self._write(f"{elapsed:6.1f}s  build    {step.step:<24} {step.fraction:>4.0%}  {step.message}{left}")
 
     def _line(self, frame: Frame, text: str) -> None:
         self._write(f"{frame.elapsed:6.1f}s  {text}")

@@ -1,7 +1,7 @@
 """The live view of a terminal: the build's steps, then the replicas, the figures and the last decisions."""
 
-import itertools
 from collections import deque
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -14,6 +14,7 @@ from slipstream_contract.progress import Progress
 from slipstream_operator.local.frame import Frame
 
 HISTORY_SECONDS = 60
+LONG_SECONDS = 120
 EVENTS = 6
 _BARS = " ▁▂▃▄▅▆▇█"
 
@@ -38,7 +39,7 @@ class LiveView:
     def show(self, frame: Frame) -> None:
         """Draw one moment."""
         self._remember(frame)
-        parts = [build_panel(frame)] if not frame.observation.served else [self._serving_panel(frame)]
+        parts = [_building(frame)] if not frame.observation.served else [self._serving_panel(frame)]
         if self._events:
             parts.append(Panel(Text("\n".join(self._events)), title="events", title_align="left", border_style="dim"))
         self._live.update(Group(*parts))
@@ -70,15 +71,52 @@ class LiveView:
         return Panel(rows, title=title, title_align="left", subtitle=frame.observation.endpoint, border_style="cyan")
 
 
-def build_panel(frame: Frame) -> RenderableType:
-    """Return the table of the build's steps, the last message of each."""
+def _building(frame: Frame) -> RenderableType:
+    observation = frame.observation
+    return build_panel(observation.spec.name, frame.elapsed, frame.progress, observation.build.message)
+
+
+class BuildView:
+    """Redraws the steps of a build that runs alone."""
+
+    def __init__(self, console: Console, name: str) -> None:
+        self._live = Live(console=console, refresh_per_second=4, transient=False)
+        self._name = name
+
+    def __enter__(self) -> "BuildView":
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def show_progress(self, elapsed: float, progress: Iterable[Progress]) -> None:
+        """Draw where the build stands."""
+        self._live.update(build_panel(self._name, elapsed, list(progress), "starting the builder"))
+
+
+def build_panel(name: str, elapsed: float, progress: Sequence[Progress], otherwise: str) -> RenderableType:
+    """Return the table of the build's steps, the last message of each; `otherwise` where there is none yet.
+
+    Steps keep the order in which they began: candidates that are built side by side report in turns.
+    """
     table = Table.grid(padding=(0, 2))
-    for _step, group in itertools.groupby(frame.progress, key=lambda p: p.step):
-        table.add_row(*_step_row(list(group)[-1]))
-    if not frame.progress:
-        table.add_row("", "", frame.observation.build.message)
-    title = f"slipstream  {frame.observation.spec.name}  building  {frame.elapsed:.0f} s"
+    for step in {step.step: step for step in progress}.values():
+        table.add_row(*_step_row(step))
+    if not progress:
+        table.add_row("", "", otherwise)
+    title = f"slipstream  {name}  building  {elapsed:.0f} s{remaining(progress[-1:])}"
     return Panel(table, title=title, title_align="left", border_style="cyan")
+
+
+def remaining(latest: Sequence[Progress]) -> str:
+    """Return the builder's estimate of the time its candidates will still take, or nothing."""
+    seconds = [step.remaining_seconds for step in latest if step.remaining_seconds]
+    if not seconds:
+        return ""
+    return (
+        f", about {seconds[0]:.0f} s left" if seconds[0] < LONG_SECONDS else f", about {seconds[0] / 60:.0f} min left"
+    )
 
 
 def sparkline(values: "deque[float]", bound: float = 0.0) -> str:
