@@ -3,7 +3,7 @@
 from html import escape
 
 from slipstream_builder import words
-from slipstream_builder.gate.verdicts import ISOLATION_TOLERANCE
+from slipstream_builder.gate.isolation import ISOLATION_TOLERANCE
 from slipstream_builder.measuring.operators import OperatorShare
 from slipstream_builder.outcome import BuildReport
 

@@ -1,5 +1,6 @@
 """Measures what was built against the optimised original, while nothing else runs, and keeps and chooses by that."""
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,7 @@ from slipstream_builder.search.families import Candidate
 from slipstream_builder.search.original import Original
 from slipstream_builder.search.schedule import Finished
 from slipstream_builder.techniques import catalogue
+from slipstream_builder.techniques.configs import PruneWeights
 from slipstream_contract.manifest import LatencyCurve
 
 _MEASURED_BATCHES = (1, 8, 32)
@@ -88,7 +90,7 @@ def _outcome(
         _MEASURED_BATCHES,
     )
     timings = measured.timings(candidate.name, plan.BASELINE)
-    benefit = verdicts.judge_benefit(timings, len(model), len(base.model))
+    benefit = verdicts.judge_benefit(timings, len(model), len(base.model), _compressed(candidate, model, base.model))
     found = (*judged.verdicts, benefit)
     failed = [verdict for verdict in found if not verdict.passed]
     return replace(
@@ -106,6 +108,13 @@ def _outcome(
         timings=timings,
         build_seconds=ended.record.seconds,
     )
+
+
+def _compressed(candidate: Candidate, model: bytes, baseline: bytes) -> tuple[int, int] | None:
+    """Return the sizes of both when compressed, for a candidate whose zeros show only so."""
+    if not any(isinstance(technique, PruneWeights) for technique in candidate.techniques):
+        return None
+    return len(zlib.compress(model, 1)), len(zlib.compress(baseline, 1))
 
 
 def _shortlist(passed: Sequence[Outcome]) -> list[Outcome]:
