@@ -101,7 +101,9 @@ def fetch_all(recipe: Recipe, reporter: Reporter) -> Files:
     model = fetch(recipe.model, _MODEL, _progress(reporter, _MODEL, 0.0, 0.6))
     reporter.step("fetch", 0.6, f"model of {model.size / 1e6:.1f} MB")
     dataset_source = recipe.validation.dataset if recipe.validation else None
-    validation = fetch(dataset_source, _VALIDATION, _progress(reporter, _VALIDATION, 0.6, 0.8)) if dataset_source else None
+    validation = (
+        fetch(dataset_source, _VALIDATION, _progress(reporter, _VALIDATION, 0.6, 0.8)) if dataset_source else None
+    )
     report = _progress(reporter, _UNLABELLED, 0.8, 1.0)
     unlabelled = fetch(recipe.unlabelled, _UNLABELLED, report) if recipe.unlabelled else None
     reporter.step("fetch", 1.0, "all files are here")
