@@ -1,4 +1,4 @@
-"""What a candidate must pass before it may serve: accuracy, benefit, isolation; pure and fail-closed."""
+"""What a candidate must pass before it may serve: accuracy, over all items and slices, and benefit; pure, fail-closed."""
 
 import math
 from dataclasses import dataclass
@@ -10,9 +10,6 @@ from slipstream_builder.arrays import Array, Scores
 from slipstream_builder.gate import bounds
 from slipstream_builder.measuring.latency import Timing
 from slipstream_builder.validation.metrics import Metric
-
-ISOLATION_TOLERANCE = 1e-5
-"""How far, as a share of its largest value, a row's output may move when its batchmates change."""
 
 _SMALLER = 0.95
 _AS_FAST = 1.05
@@ -136,43 +133,12 @@ def judge_benefit(
     return Verdict("benefit", False, f"{_no_benefit(size, stored)}: {text}")
 
 
-def judge_isolation(quiet: tuple[Array, ...], hostile: dict[str, tuple[Array, ...]]) -> Verdict:
-    """Judge whether a row's outputs stay put when its batchmates change.
-
-    Args:
-        quiet: the outputs for the row among ordinary batchmates.
-        hostile: by the batchmates' description, the outputs for the same row among them.
-    """
-    if not all(np.isfinite(output).all() for output in quiet):
-        return Verdict("isolation", False, "a row among ordinary batchmates gave NaN or infinity")
-    worst, culprit = 0.0, ""
-    for mates, outputs in hostile.items():
-        moved = max(_moved(before, after) for before, after in zip(quiet, outputs, strict=True))
-        if moved > worst:
-            worst, culprit = moved, mates
-    if worst <= ISOLATION_TOLERANCE:
-        kept = "bit for bit" if worst == 0 else f"within {worst:.1e}"
-        return Verdict("isolation", True, f"rows keep their results {kept}, whatever shares their batch")
-    extent = "to NaN or infinity" if math.isinf(worst) else f"by {worst:.2g} of its size"
-    return Verdict("isolation", False, f"batchmates with {culprit} moved another row's result {extent}")
-
-
 def _no_benefit(size: float, stored: float | None) -> str:
     if size <= _SMALLER:
         return "it costs more time than it saves memory"
     if stored is not None and stored <= _SMALLER:
         return "slower, and smaller only when compressed"
     return "neither faster nor smaller than the optimised original"
-
-
-def _moved(before: Array, after: Array) -> float:
-    if np.array_equal(before, after):
-        return 0.0
-    if not np.isfinite(after).all():
-        return math.inf
-    wide_before, wide_after = before.astype(np.float64), after.astype(np.float64)
-    scale = max(float(np.abs(wide_before).max()), 1e-12)
-    return float(np.abs(wide_after - wide_before).max()) / scale
 
 
 def _undecidable(baseline: Scores, candidate: Scores) -> str | None:

@@ -189,21 +189,53 @@ def test_a_model_without_a_size_has_no_benefit():
     assert not verdicts.judge_benefit((timing(0.5),), 100, 0).passed
 
 
-def test_isolation_holds_when_batchmates_change_nothing():
-    quiet = (np.array([1.0, 2.0], np.float32),)
-    verdict = verdicts.judge_isolation(quiet, {"NaN": (quiet[0].copy(),)})
+ASKED = {"max_drop": 0.02, "confidence": 0.95}
+
+
+def slices_of(loss_at_night, day=3000, night=3000):
+    """Return answers and slices: all right by day, and a share of those at night lost."""
+    base = np.ones(day + night)
+    candidate = base.copy()
+    candidate[day : day + round(loss_at_night * night)] = 0
+    return base, candidate, np.array(["day"] * day + ["night"] * night)
+
+
+def test_every_slice_that_keeps_its_accuracy_passes():
+    verdict = verdicts.judge_slices(ACCURACY, *slices_of(0.005), **ASKED)
     assert verdict.passed
-    assert "bit for bit" in verdict.reason
+    assert "2 slices, each within 2.00%; nearest to it 'night'" in verdict.reason
 
 
-@pytest.mark.parametrize("moved", [2.1, math.nan, math.inf])
-def test_isolation_fails_when_batchmates_move_a_result_and_names_them(moved):
-    quiet = (np.array([1.0, 2.0], np.float32),)
-    verdict = verdicts.judge_isolation(quiet, {"NaN": quiet, "large values": (np.array([1.0, moved], np.float32),)})
+def test_a_slice_that_loses_fails_though_the_whole_does_not():
+    base, candidate, slices = slices_of(0.025, day=30_000)
+    assert judge(ACCURACY, base, candidate).verdict.passed
+    verdict = verdicts.judge_slices(ACCURACY, base, candidate, slices, **ASKED)
     assert not verdict.passed
-    assert "large values" in verdict.reason
+    assert verdict.reason.startswith("1 of 2 slices not shown to keep within 2.00%: slice 'night': ")
+    assert "'day'" not in verdict.reason
+    assert verdict.items_needed is None
 
 
-def test_isolation_fails_when_ordinary_rows_already_give_nan():
-    broken = (np.array([math.nan]),)
-    assert not verdicts.judge_isolation(broken, {"NaN": broken}).passed
+def test_a_slice_too_small_to_decide_fails_and_names_the_items_it_takes():
+    verdict = verdicts.judge_slices(ACCURACY, *slices_of(0.0, night=40), **ASKED)
+    assert not verdict.passed
+    assert "slice 'night'" in verdict.reason
+    assert verdict.items_needed == pytest.approx(bounds.fewest_items(0.02, 0.95), abs=3)
+    assert f"about {verdict.items_needed} items like these" in verdict.reason
+
+
+def test_slices_may_be_numbers_and_many_failures_are_counted_not_listed():
+    base = np.ones(60)
+    verdict = verdicts.judge_slices(ACCURACY, base, base, np.arange(60) // 10, **ASKED)
+    assert "6 of 6 slices" in verdict.reason
+    assert "slice '2'" in verdict.reason
+    assert "slice '3'" not in verdict.reason
+    assert "and 3 more slices" in verdict.reason
+
+
+@pytest.mark.parametrize(("items", "words"), [(59, "not one an item"), (0, "no slice")])
+def test_slices_that_do_not_belong_to_the_items_fail(items, words):
+    scores = np.ones(60 if items else 0)
+    verdict = verdicts.judge_slices(ACCURACY, scores, scores, np.zeros(items, int), **ASKED)
+    assert not verdict.passed
+    assert words in verdict.reason
