@@ -1,4 +1,4 @@
-"""Shows whether a row's result depends on who shares its batch: runs a model on rows among other and hostile batchmates.
+"""Shows whether a row's result depends on who shares its batch: runs a model on rows among hostile batchmates.
 
 Batches of one size are compared first, since kernels of one shape round alike: there an honest model keeps its results
 bit for bit, and the smallest dependence shows. The reference is the row among copies of itself, which is the row alone

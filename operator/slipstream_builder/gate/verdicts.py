@@ -1,4 +1,4 @@
-"""What a candidate must pass before it may serve: accuracy, over all items and slices, and benefit; pure, fail-closed."""
+"""What a candidate must pass before it may serve: accuracy, on the whole and by slice, and benefit; pure."""
 
 import math
 from dataclasses import dataclass

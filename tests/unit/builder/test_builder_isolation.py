@@ -25,7 +25,7 @@ def examine(model, given=None):
 def network(*nodes, outputs=("logits",)):
     """Return a model of `nodes` from `x` to `outputs`, with square weights `w` at hand and features of one kind."""
     weights = {"w": np.random.default_rng(1).standard_normal((FEATURES, FEATURES)) / 4, "one": np.ones(FEATURES)}
-    return onnx_models.model(list(nodes), {"x": ["N", FEATURES]}, dict.fromkeys(outputs, ["N", FEATURES]), weights)
+    return onnx_models.model(list(nodes), {"x": ["N", FEATURES]}, {name: ["N", FEATURES] for name in outputs}, weights)
 
 
 def node(kind, inputs, outputs, **attributes):
