@@ -27,12 +27,13 @@ Run = Callable[[Sequence[Tensor | None]], Tensor | tuple[Tensor, ...]]
 
 @dataclass(frozen=True)
 class Step:
-    """One node: what to call, and the names of the tensors it reads and writes."""
+    """One node: what to call, and the names of the tensors it reads and writes; the layer it is, where it is one."""
 
     op_type: str
     run: Run
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    layer: nn.Module | None = None
 
 
 class Interpreter(nn.Module):
@@ -61,6 +62,11 @@ class Interpreter(nn.Module):
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Return the outputs in the graph's order, for the inputs in the graph's order."""
+        values = self.values(*inputs)
+        return tuple(values[name] for name in self.output_names)
+
+    def values(self, *inputs: Tensor) -> dict[str, Tensor]:
+        """Return every tensor of the graph by name, for the inputs in the graph's order."""
         values: dict[str, Tensor] = dict(self._fixed)
         values.update({name: self.loose[key] for name, key in self._names.items()})
         values.update(zip(self.input_names, inputs, strict=True))
@@ -68,7 +74,7 @@ class Interpreter(nn.Module):
             result = step.run([values[name] if name else None for name in step.inputs])
             results = result if isinstance(result, tuple) else (result,)
             values.update(zip(step.outputs, results, strict=False))
-        return tuple(values[name] for name in self.output_names)
+        return values
 
     def weights(self) -> dict[str, Array]:
         """Return the present value of everything trainable, by the name of its constant in the graph.
@@ -110,7 +116,7 @@ class Interpreter(nn.Module):
 
     def _layer_step(self, layer: Layer, node: onnx.NodeProto) -> Step:
         module = self._placed(layer)
-        return Step(node.op_type, lambda inputs: module(inputs[0]), (layer.input,), (node.output[0],))
+        return Step(node.op_type, lambda inputs: module(inputs[0]), (layer.input,), (node.output[0],), module)
 
     def _placed(self, layer: Layer) -> nn.Module:
         """Return the layer's module; where another has the same weights, that one, or one tied to it.

@@ -61,7 +61,7 @@ def _slice(inputs: Inputs, attributes: Attributes) -> Tensor:
             tensor = tensor.index_select(axis, torch.tensor(picked, dtype=torch.int64))
         else:
             window: list[slice] = [slice(None)] * tensor.ndim
-            window[axis] = slice(start, min(end, tensor.shape[axis]), step)
+            window[axis] = slice(*slice(start, end, step).indices(tensor.shape[axis]))
             tensor = tensor[tuple(window)]
     return tensor
 

@@ -11,9 +11,9 @@ from slipstream_builder.techniques.conversion.interpreter import Interpreter
 
 BATCHES = (128, 64, 32, 16)
 SMALLEST_SET = 8
-FEWEST_STEPS = 200
+FEWEST_STEPS = 120
 MOST_STEPS = 1000
-OPERATIONS_BUDGET = 6e12
+OPERATIONS_BUDGET = 5e12
 OPERATIONS_A_USE = 8.0
 TRACED_ROWS = 2
 
@@ -32,7 +32,7 @@ class Course:
 
 
 def course_for(network: Interpreter, rows: Rows) -> Course:
-    """Return as many steps as the budget of floating-point operations allows, within 200 to 1000.
+    """Return as many steps as the budget of floating-point operations allows, within 120 to 1000.
 
     A row costs about 8 operations a weight use: 2 in the teacher, 2 forward and 4 backward in the student. Models too
     large for 200 batches of 128 rows get smaller batches, down to 16; past that they take longer than the budget.
