@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from slipstream_builder import sessions
 from slipstream_builder.arrays import Array
 from slipstream_builder.errors import SourceError
 
@@ -13,6 +14,7 @@ _BATCH = "batch"
 _SHAPED_BY = {"Reshape": 1, "Expand": 1, "Resize": 3, "ConstantOfShape": 0}
 _OF_CONSTANTS = ("Expand", "ConstantOfShape")
 _NAME = "slipstream_batch"
+_SERVED = [int(helper.np_dtype_to_tensor_dtype(np.dtype(kind))) for _, kind in sessions.DTYPES.values()]
 
 
 def fixed_batch(model: onnx.ModelProto) -> int | None:
@@ -145,6 +147,12 @@ def _require_batch_axis(value: onnx.ValueInfoProto) -> None:
             kind or "", "not a tensor"
         )
         raise SourceError(f"model: {value.name!r} is {words}; export with tensor inputs and outputs only")
+    element = value.type.tensor_type.elem_type
+    if element not in (onnx.TensorProto.UNDEFINED, *_SERVED):
+        raise SourceError(
+            f"model: {value.name!r} is {onnx.TensorProto.DataType.Name(element).lower()}; only tensors of numbers that "
+            "numpy has are served: cast it in the model, or export it as float32 or float16"
+        )
     if value.type.tensor_type.HasField("shape") and not value.type.tensor_type.shape.dim:
         raise SourceError(f"model: {value.name!r} is a scalar, without a batch axis; export it as [batch, ...]")
 

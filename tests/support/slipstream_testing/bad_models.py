@@ -491,12 +491,12 @@ def _identity(kind: int) -> onnx.ModelProto:
     return made
 
 
-@_bad("tensor(string); only tensors of numbers")
+@_bad("is string; only tensors of numbers")
 def text_input() -> onnx.ModelProto:
     return _identity(TensorProto.STRING)
 
 
-@_bad("tensor(bfloat16); only tensors of numbers")
+@_bad("is bfloat16; only tensors of numbers")
 def bfloat16_input() -> onnx.ModelProto:
     return _identity(TensorProto.BFLOAT16)
 
