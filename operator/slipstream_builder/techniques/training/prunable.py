@@ -1,24 +1,27 @@
-"""The same graph, written so that its channels can go.
+"""The same graph, written so that its channels and attention heads can go.
 
 Exporters write `x.flatten(1)` as a Reshape to [-1, 3136], whose second number is wrong after pruning; a Flatten holds
-for every count of channels. And simplifiers merge constants that happen to be equal, two fresh normalisations say,
-which part ways as soon as they are pruned or trained; each layer gets its own vectors back.
+for every count of channels. Reshapes that split heads off or join them name the number of heads; it gets free. And
+simplifiers merge constants that happen to be equal, two fresh normalisations say, which part ways as soon as they are
+pruned or trained; each layer gets its own vectors back.
 """
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx
-from onnx import helper, shape_inference
+from onnx import helper, numpy_helper, shape_inference
 
 from slipstream_builder.arrays import Array
 from slipstream_builder.techniques import graphs
 
 
 def with_prunable_form(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return `model` with flattening Reshapes as Flatten, and shared vectors given to each of their readers."""
+    """Return `model` with Reshapes that hold for any count of channels, and vectors of its own for every reader."""
     changed = graphs.copied(model)
     _flatten(changed)
+    _free_heads(changed)
+    _drop_unread(changed.graph)
     _untie(changed.graph)
     return changed
 
@@ -30,10 +33,13 @@ def _flatten(model: onnx.ModelProto) -> None:
             continue
         flat = helper.make_node("Flatten", [node.input[0]], list(node.output), name=node.name, axis=1)
         node.CopyFrom(flat)
-    used = graphs.consumers(model.graph)
-    kept = [tensor for tensor in model.graph.initializer if used[tensor.name]]
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(kept)
+
+
+def _drop_unread(graph: onnx.GraphProto) -> None:
+    used = graphs.consumers(graph)
+    kept = [tensor for tensor in graph.initializer if used[tensor.name]]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
 
 
 def _target(node: onnx.NodeProto, constants: Mapping[str, Array]) -> Array | None:
@@ -56,6 +62,48 @@ def _known_shapes(model: onnx.ModelProto) -> dict[str, list[int]]:
         value.name: [axis.dim_value if axis.HasField("dim_value") else -1 for axis in value.type.tensor_type.shape.dim]
         for value in (*graph.value_info, *graph.input)
     }
+
+
+def _free_heads(model: onnx.ModelProto) -> None:
+    """Let Reshapes on either side of a head's Transpose keep the first two axes, and count the heads themselves."""
+    graph, constants = model.graph, graphs.constants(model.graph)
+    made = {name: node for node in graph.node for name in node.output}
+    ranks = {name: len(sizes) for name, sizes in _known_shapes(model).items()}
+    for node in graph.node:
+        if node.op_type != "Reshape":
+            continue
+        last = _last_sizes(node, made, constants)
+        swaps = [reader for reader in graph.node if reader.op_type == "Transpose" and reader.input[0] == node.output[0]]
+        before = made.get(node.input[0])
+        if ranks.get(node.input[0]) == 3 and len(last) == 4 and last[3] > 0 and swaps and all(map(_swaps, swaps)):
+            _retarget(graph, node, [0, 0, -1, last[3]])
+        elif len(last) == 3 and before is not None and _swaps(before) and before.op_type == "Transpose":
+            _retarget(graph, node, [0, 0, -1])
+
+
+def _swaps(node: onnx.NodeProto) -> bool:
+    """Say whether a Transpose exchanges the second and third axes of four, whatever the last two do."""
+    order = graphs.attributes(node).get("perm", ())
+    return len(order) == 4 and order[0] == 0 and order[1] == 2
+
+
+def _last_sizes(node: onnx.NodeProto, made: Mapping[str, onnx.NodeProto], constants: Mapping[str, Array]) -> list[int]:
+    """Return the sizes a Reshape asks for, 0 where they vary; none where not even their number is known."""
+    sizes = constants.get(node.input[1])
+    if sizes is not None:
+        return [int(size) for size in sizes]
+    parts = made.get(node.input[1])
+    if parts is None or parts.op_type != "Concat":
+        return []
+    found = [constants.get(name, np.zeros(1, np.int64)) for name in parts.input]
+    return [int(size) for part in found for size in np.atleast_1d(part)]
+
+
+def _retarget(graph: onnx.GraphProto, node: onnx.NodeProto, sizes: Sequence[int]) -> None:
+    name = f"{node.output[0]}.sizes"
+    graph.initializer.append(numpy_helper.from_array(np.array(sizes, dtype=np.int64), name))
+    node.input[1] = name
+    del node.attribute[:]
 
 
 def _untie(graph: onnx.GraphProto) -> None:
