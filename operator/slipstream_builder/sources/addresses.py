@@ -36,11 +36,10 @@ def scheme_of(uri: str) -> str:
     """
     if not uri or any(ord(letter) < 0x20 or ord(letter) == 0x7F for letter in uri):
         raise ValueError("an address is one line without control characters")
-    parts = urlsplit(uri)
-    scheme = parts.scheme or "file"
+    scheme = uri.partition(":")[0].lower() if ":" in uri.partition("/")[0] else "file"
     if scheme not in SCHEMES:
         raise ValueError(f"scheme {scheme!r} is not known; use {', '.join(SCHEMES)}")
-    if scheme in ("http", "https") and (not parts.hostname or (parts.port or 1) < 1):
+    if scheme in ("http", "https") and not _is_web_address(uri):
         raise ValueError(f"a web address is {scheme}://HOST[:PORT]/PATH")
     return scheme
 
@@ -51,16 +50,17 @@ def local_path(uri: str, claims: str = CLAIMS_PATH) -> Path | None:
     Raises:
         ValueError: the address is malformed or of an unknown scheme.
     """
-    scheme, parts = scheme_of(uri), urlsplit(uri)
-    if not parts.scheme:
+    scheme = scheme_of(uri)
+    if scheme not in ("file", "pvc"):
+        return None
+    if not uri.lower().startswith(f"{scheme}:"):
         return Path(uri)
+    parts = urlsplit(uri)
     if scheme == "file":
         if parts.netloc not in ("", "localhost"):
             raise ValueError("a file: address has three slashes, as in file:///data/model.onnx")
-        return Path(unquote(parts.path))
-    if scheme == "pvc":
-        return _claim_path(parts.netloc, unquote(parts.path), claims)
-    return None
+        return Path(_decoded(parts.path))
+    return _claim_path(parts.netloc, _decoded(parts.path), claims)
 
 
 def object_of(uri: str) -> Object:
@@ -106,6 +106,21 @@ def redacted(uri: str) -> str:
             authority = f"***@{authority.rpartition('@')[2]}"
         shown = f"{scheme}://{authority}{slash}{path}{'?***' if mark else ''}"
     return shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 3]}..."
+
+
+def _is_web_address(uri: str) -> bool:
+    try:
+        parts = urlsplit(uri)
+        return bool((parts.hostname or "").encode("idna")) and parts.port != 0
+    except ValueError:  # a port that is no number, an IPv6 address that is none, a label that no name may have
+        return False
+
+
+def _decoded(path: str) -> str:
+    text = unquote(path)
+    if "\0" in text:
+        raise ValueError("a path holds no NUL; correct the address")
+    return text
 
 
 def _claim_path(claim: str, path: str, claims: str) -> Path:

@@ -95,21 +95,22 @@ async def _relay(*ways: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> No
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in tasks:
+        # Nothing is awaited here: the end of the proxy may come now, and would leave the connections open.
+        for task, (_, writer) in zip(tasks, ways, strict=True):
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for _, writer in ways:
             writer.close()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while piece := await reader.read(_PIECE):
-        writer.write(piece)
-        await writer.drain()
+    with contextlib.suppress(OSError):
+        while piece := await reader.read(_PIECE):
+            writer.write(piece)
+            await writer.drain()
 
 
 async def _end(server: asyncio.Server) -> None:
     server.close()
+    await asyncio.sleep(0)  # a task that is cancelled before its first step would leave its connection open
     others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
     for task in others:
         task.cancel()

@@ -36,7 +36,10 @@ class RefusedAddressError(Exception):
 
 def system_lookup(host: str, port: int) -> list[str]:
     """Return the addresses that the system's resolver gives for `host`, each once."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        raise OSError("a name of no valid form") from error
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 

@@ -202,18 +202,33 @@ def proxy_for(scheme: str, host: str) -> str | None:
 def _parsed(text: str) -> URL:
     """Return the URL without user and password, which go into a header for one origin only."""
     try:
-        return URL(text, encoded=True).with_user(None).with_fragment(None)
+        # What is written in ASCII is kept as it is: another spelling may not match a signature in the query.
+        return _plain(URL(text, encoded=text.isascii()))
     except ValueError as error:
         raise TransferError("this is no web address; write https://HOST/PATH") from error
 
 
+def _plain(url: URL) -> URL:
+    """Return `url` without user, password and fragment, and with a host.
+
+    Raises:
+        ValueError: it has no host that can be read.
+    """
+    if not url.host:
+        raise ValueError("no host")
+    return url.with_user(None).with_fragment(None)
+
+
 def _target(url: URL, headers: Mapping[str, str]) -> URL:
+    location = headers.get("Location", "")
     try:
-        target = url.join(URL(headers.get("Location", ""), encoded=True)).with_user(None).with_fragment(None)
+        target = url.join(URL(location, encoded=True))
+        if not location or target.scheme not in ("http", "https"):
+            kind = f"{target.scheme}:" if location else "nothing"
+            raise TransferError(f"it redirects to {kind}, which is not followed; give the file's own web address")
+        target = _plain(target)
     except ValueError as error:
         raise TransferError("it redirects to what is no address; correct the server") from error
-    if not headers.get("Location") or target.scheme not in ("http", "https") or not target.host:
-        raise TransferError(f"it redirects to {target.scheme or 'nothing'}:, which is not followed; give a web address")
     if url.scheme == "https" and target.scheme == "http":
         raise TransferError(
             f"it redirects from https to http ({redacted(str(target))}), where others could change it; use https"
