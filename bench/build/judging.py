@@ -9,10 +9,11 @@ from bench.build import cases, results
 from bench.build.building import Built
 from bench.build.peers import Peer
 from slipstream_builder import inputs, sessions
-from slipstream_builder.gate import evaluate, isolation, verdicts
+from slipstream_builder.gate import evaluate
 from slipstream_builder.measuring import latency, profile
 from slipstream_builder.measuring.profile import Profile
 from slipstream_builder.reporting import Reporter, StopRequest
+from slipstream_builder.search import judging as gates
 from slipstream_builder.sessions import Session
 from slipstream_contract.progress import Progress
 from slipstream_contract.recipe import Recipe
@@ -29,36 +30,30 @@ def load(manifest: Path) -> tuple[Recipe, inputs.Inputs]:
 
 
 class Judge:
-    """The gates for one model: accuracy against the source's own scores, and batch isolation."""
+    """The builder's own gates for one model: accuracy against the source's scores, and batch isolation."""
 
     def __init__(self, recipe: Recipe, given: inputs.Inputs) -> None:
-        if given.metric is None or given.labelled is None:
+        if recipe.validation is None or given.metric is None or given.deciding is None:
             raise ValueError("the manifest names no validation set")
-        self._rows, self._metric = given.sample, given.metric
         source = sessions.open_session(given.model.proto.SerializeToString(), recipe.threads)
-        self._examination = evaluate.prepare(given.metric, given.labelled, source)
-        self._baseline = evaluate.scores(source, self._examination)
-        self.items = len(self._baseline)
-        self.metric = float(self._baseline.mean())
+        examination = evaluate.prepare(given.metric, given.deciding, source)
+        baseline = evaluate.scores(source, examination)
+        self._rows, self._accuracy = given.sample, gates.Accuracy(examination, recipe.validation, baseline, recipe.seed)
+        self.items, self.metric = len(baseline), float(baseline.mean())
 
     def judge(self, name: str, techniques: tuple[str, ...], model: bytes, session: Session) -> results.Entry:
         """Return what the gates say of `session`, which runs `model`."""
-        scores = evaluate.scores(session, self._examination)
-        accuracy = verdicts.judge_accuracy(
-            self._metric, self._baseline, scores, max_drop=cases.MAX_DROP, confidence=cases.CONFIDENCE
-        )
-        isolated = isolation.examine(session, self._rows)
-        failed = [f"{v.name}: {v.reason}" for v in (accuracy.verdict, isolated) if not v.passed]
-        reason = "; ".join(failed) or accuracy.verdict.reason
+        found = gates.judge(model, session, self._rows, self._accuracy, hasty=False)
+        failed = [f"{verdict.name}: {verdict.reason}" for verdict in found.verdicts if not verdict.passed]
         return results.Entry(
             name,
             techniques,
-            not failed,
-            reason,
-            bytes=len(model),
-            metric=float(scores.mean()),
-            drop=accuracy.drop,
-            bound=accuracy.bound,
+            passed=not failed,
+            reason="; ".join(failed) or "passed every gate",
+            bytes=found.bytes,
+            metric=found.metric.value if found.metric else None,
+            drop=found.drop,
+            bound=found.drop_bound,
         )
 
 

