@@ -71,7 +71,7 @@ def test_a_users_metric_sees_every_output_and_others_the_first():
     items = dataset.Labelled({"x": ROWS}, np.argmax(ROWS[:, :4], axis=1))
     assert examined("accuracy", items, two, two).all()
     assert examined("slipstream_testing.own_metrics:confidence", items, two, two).shape == (150,)
-    with pytest.raises(ValidationError, match="gives an item .* among others"):
+    with pytest.raises(ValidationError, match=r"gives an item .* among others"):
         examined("slipstream_testing.own_metrics:compared", items, two, two)
 
 
@@ -140,6 +140,6 @@ def test_a_set_too_small_to_decide_says_how_many_items_it_would_take(name, label
 def test_episodes_too_few_to_decide_say_how_many_it_would_take():
     given = episodes.Episodes(Environment("CartPole-v1", 100), sessions.TensorSpec("x", "FP32", (-1, 4)), 0)
     with pytest.raises(
-        ValidationError, match="100 episodes decide the gate; .* at least 300: raise episodes or maxDrop"
+        ValidationError, match=r"100 episodes decide the gate; .* at least 300: raise episodes or maxDrop"
     ):
         evaluate.require_enough(metrics.parse("return"), given, max_drop=0.01, confidence=0.95, shared=False)

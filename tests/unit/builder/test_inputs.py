@@ -54,7 +54,7 @@ def test_in_an_environment_others_may_be_let_explore(acting):
 
 def test_too_few_episodes_are_refused_before_any_is_played(acting):
     acting["validation"]["max_drop"] = 0.001
-    with pytest.raises(ValidationError, match="80 episodes decide the gate; .* at least 2996"):
+    with pytest.raises(ValidationError, match=r"80 episodes decide the gate; .* at least 2996"):
         load(acting)
 
 

@@ -72,6 +72,6 @@ def test_items_are_as_they_were_after_a_metric_that_writes():
 
 
 def test_a_metric_that_compares_items_with_each_other_is_refused():
-    with pytest.raises(ValidationError, match="gives an item .* alone and .* among others"):
+    with pytest.raises(ValidationError, match=r"gives an item .* alone and .* among others"):
         own.check_apart(own.parse(MODULE + "compared"), {"logits": LOGITS}, LABELS, ITEMS)
     own.check_apart(own.parse(MODULE + "confidence"), {"logits": LOGITS}, LABELS, ITEMS)

@@ -140,8 +140,8 @@ def test_an_unlabelled_set_may_have_labels_to_learn_from(write):
 
 
 def test_labels_of_an_unlabelled_set_are_checked_too():
+    data = as_npz(rows() | {"labels": np.arange(ITEMS) % 10})
     with pytest.raises(ValidationError, match="unlabelled set: 'labels' ranges from 0 to 9"):
-        data = as_npz(rows() | {"labels": np.arange(ITEMS) % 10})
         dataset.read_unlabelled(data, (X,), LOGITS, metrics.parse("accuracy"))
 
 
@@ -226,7 +226,7 @@ def test_a_metric_that_does_not_fit_the_output_is_refused_without_labels_too(met
 
 
 def test_inputs_that_differ_in_length_or_hold_nothing_are_refused():
-    with pytest.raises(ValidationError, match="differ in their number of items: {'x': 12, 'mask': 3}"):
+    with pytest.raises(ValidationError, match=r"differ in their number of items: {'x': 12, 'mask': 3}"):
         read(as_npz(rows(mask=np.zeros((3, 2), int))), inputs=TWO)
     with pytest.raises(ValidationError, match="it holds no items"):
         read(as_npz({"x": np.zeros((0, 3), np.float32), "labels": np.zeros(0, int)}))
