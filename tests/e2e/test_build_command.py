@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
@@ -16,24 +17,26 @@ from slipstream_contract.manifest import Manifest
 from slipstream_contract.progress import Progress
 from slipstream_contract.recipe import Recipe
 from slipstream_contract.summary import BuildSummary
+from slipstream_testing.command_line import processes_mentioning
 from slipstream_testing.onnx_models import write_case
+from slipstream_testing.waiting import eventually
 
 TECHNIQUES = ["Optimize", "QuantizeStatic"]
+
+
+TRAINED = ["PruneWeights50", "Optimize", "QuantizeStatic"]
 
 
 @pytest.fixture
 def arguments(tmp_path):
     """The command line that builds a tiny model with int8 as its one candidate."""
-    recipe = {**write_case(tmp_path), "mode": "Manual", "techniques": TECHNIQUES}
-    (tmp_path / "recipe.json").write_text(json.dumps(recipe))
-    paths = [
-        "--recipe",
-        tmp_path / "recipe.json",
-        "--store",
-        tmp_path / "store",
-        "--summary",
-        tmp_path / "summary.json",
-    ]
+    return _arguments(tmp_path, "store", TECHNIQUES, "--summary", tmp_path / "summary.json")
+
+
+def _arguments(folder, store, techniques, *more):
+    recipe = {**write_case(folder), "mode": "Manual", "techniques": techniques}
+    (folder / "recipe.json").write_text(json.dumps(recipe))
+    paths = ["--recipe", folder / "recipe.json", "--store", folder / store, *more]
     return [sys.executable, "-m", "slipstream_builder", "build", *map(str, paths)]
 
 
@@ -70,6 +73,7 @@ def test_a_recipe_becomes_an_artifact_that_a_replica_can_check_and_serve(argumen
     assert [step for step in dict.fromkeys(progress.step for progress in steps) if "candidate" not in step] == [
         "fetch",
         "analyse",
+        "measure",
         "select",
         "package",
     ]
@@ -110,19 +114,58 @@ def test_a_signal_stops_the_build_and_leaves_nothing_half_built(arguments, tmp_p
     assert not list((tmp_path / "store").glob("sha256-*"))
 
 
-def test_a_killed_build_goes_on_where_it_was_and_its_draft_is_swept(arguments, tmp_path):
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        _read_until(process, '"select"')
-        os.kill(process.pid, signal.SIGKILL)
+KILLED_AT = ['"candidate sparse50-int8"', "judging", '"measure"', '"select"', '"package"']
+
+
+def test_a_build_killed_again_and_again_ends_in_the_models_of_one_that_was_left_alone(tmp_path):
+    arguments = _arguments(tmp_path, "store", TRAINED)
     store = tmp_path / "store"
-    assert ".cache" in leftovers(store)
-    assert len(leftovers(store)) > 1
+    for words in KILLED_AT:
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+            _read_until(process, words)
+            os.kill(process.pid, signal.SIGKILL)
+        assert all(is_whole(folder) for folder in store.glob("sha256-*"))
+        assert len([name for name in leftovers(store) if name.startswith(".work-")]) == 1
+        eventually(lambda: not processes_mentioning(str(store)))
 
     done = finish(arguments)
-    assert done.returncode == 0
+    assert done.returncode == 0, done.stderr
     assert leftovers(store) == []
-    # What the first run finished was not built again: no technique reported from within its candidate.
-    assert "calibrated" not in done.stdout.split('"select"')[0].split("judging")[0]
+    # What the killed runs finished was neither built nor judged again.
+    assert "judging" not in done.stdout
+    assert "pruning" not in done.stdout
+
+    undisturbed = finish(_arguments(tmp_path, "other", TRAINED, "--work", tmp_path / "work"))
+    assert undisturbed.returncode == 0, undisturbed.stderr
+    digests = [_candidate_digests(tmp_path / name) for name in ("store", "other")]
+    assert digests[0].keys() == {"optimized", "sparse50-int8"}
+    assert digests[0] == digests[1]
+
+
+def test_a_build_killed_while_it_packages_shows_no_half_artifact(arguments, tmp_path):
+    store = tmp_path / "store"
+    for name in ("golden.npz", "manifest.json"):
+        with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            while process.poll() is None and not list(store.glob(f".work-*/artifact/{name}")):
+                pass
+            process.kill()
+        assert all(is_whole(folder) for folder in store.glob("sha256-*"))
+    done = finish(arguments)
+    assert done.returncode == 0, done.stderr
+    assert leftovers(store) == []
+
+
+def test_a_candidate_whose_process_dies_fails_alone(arguments, tmp_path):
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        _read_until(process, '"candidate int8"')
+        (worker,) = [pid for pid in _children(process.pid)]
+        os.kill(worker, signal.SIGKILL)
+        _, error = process.communicate(timeout=120)
+    assert process.returncode == 0, error
+    (report,) = (tmp_path / "store").glob("sha256-*/report.json")
+    candidates = {item["name"]: item for item in json.loads(report.read_text())["candidates"]}
+    assert candidates["int8"]["status"] == "failed"
+    assert "memory" in candidates["int8"]["reason"]
 
 
 def test_a_full_disk_is_told_in_a_line_and_leaves_nothing_that_looks_whole(arguments, tmp_path):
@@ -142,3 +185,12 @@ def _read_until(process, words):
         if words in line:
             return
     pytest.fail(f"the build ended before {words}")
+
+
+def _candidate_digests(store):
+    (report,) = store.glob("sha256-*/report.json")
+    return {item["name"]: item["sha256"] for item in json.loads(report.read_text())["candidates"]}
+
+
+def _children(pid):
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
