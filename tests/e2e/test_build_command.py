@@ -158,7 +158,7 @@ def test_a_build_killed_while_it_packages_shows_no_half_artifact(arguments, tmp_
 def test_a_candidate_whose_process_dies_fails_alone(arguments, tmp_path):
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         _read_until(process, '"candidate int8"')
-        (worker,) = [pid for pid in _children(process.pid)]
+        (worker,) = _children(process.pid)
         os.kill(worker, signal.SIGKILL)
         _, error = process.communicate(timeout=120)
     assert process.returncode == 0, error

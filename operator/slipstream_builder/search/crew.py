@@ -60,6 +60,8 @@ class Crew:
         for member in self._members.values():
             _kill(member)
             member.process.wait()
+            if member.process.stdout is not None:
+                member.process.stdout.close()
         self._selector.close()
 
     @property

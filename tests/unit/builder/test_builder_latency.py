@@ -42,7 +42,13 @@ def test_the_interval_of_the_median_leaves_out_the_ranks_of_the_tables(count, ra
 )
 def test_the_bottleneck_follows_from_fixed_cost_and_what_reading_weights_takes(bottleneck, curve, model_bytes):
     found = analysis.analyse(
-        latency.fit(curve), model_bytes=model_bytes, parameters=1, multiplications=1000, read_bytes_per_second=2e10
+        latency.fit(curve),
+        kind="dense",
+        operators=(),
+        model_bytes=model_bytes,
+        parameters=1,
+        multiplications=1000,
+        read_bytes_per_second=2e10,
     )
     assert found.bottleneck == bottleneck
     assert found.batching_gain == pytest.approx(curve[1] * 64 / curve[64])
