@@ -37,7 +37,9 @@ def available(accelerator: Accelerator) -> bool:
     return _PROVIDERS[accelerator][0] in ort.get_available_providers()
 
 
-def open_session(model: bytes, threads: int, accelerator: Accelerator = "cpu", profile: Path | None = None) -> Session:
+def open_session(
+    model: bytes | Path, threads: int, accelerator: Accelerator = "cpu", profile: Path | None = None
+) -> Session:
     """Return a session with `threads` intra-op threads that do not spin while they wait.
 
     With `profile`, ONNX Runtime writes what every operator took to a file whose name starts so.
@@ -51,7 +53,9 @@ def open_session(model: bytes, threads: int, accelerator: Accelerator = "cpu", p
     if profile is not None:
         options.enable_profiling = True
         options.profile_file_prefix = str(profile)
-    return ort.InferenceSession(model, options, providers=_PROVIDERS[accelerator])
+    return ort.InferenceSession(
+        model if isinstance(model, bytes) else str(model), options, providers=_PROVIDERS[accelerator]
+    )
 
 
 def input_specs(session: Session) -> tuple[TensorSpec, ...]:

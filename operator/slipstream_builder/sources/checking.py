@@ -1,5 +1,6 @@
 """Opens a source model, cleans it, frees its batch axis and runs it: only ever called in the confined child process."""
 
+import mmap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,8 +31,9 @@ class Opened:
 
 @dataclass(frozen=True)
 class Opener:
-    """Opens models as they will be served."""
+    """Opens models as they will be served, from a file, since a copy in memory would be one more."""
 
+    folder: Path
     threads: int
     accelerator: Accelerator
 
@@ -42,7 +44,7 @@ class Opener:
             SourceError: ONNX Runtime cannot, or an input or output is no tensor of numbers.
         """
         try:
-            session = sessions.open_session(proto.SerializeToString(deterministic=True), self.threads, self.accelerator)
+            session = sessions.open_session(self.write(proto), self.threads, self.accelerator)
         except Exception as error:  # ONNX Runtime raises a family of its own; all mean the same here
             raise_if_out_of_memory(error)
             raise SourceError(f"model: ONNX Runtime cannot open it ({line(error)}); export it again") from error
@@ -54,20 +56,26 @@ class Opener:
                 "strings): cast them in the model, or export it with other types"
             ) from None
 
+    def write(self, proto: onnx.ModelProto) -> Path:
+        """Write `proto` over the model that was written before, and return its path."""
+        path = self.folder / MODEL
+        path.write_bytes(proto.SerializeToString(deterministic=True))
+        return path
 
-def inspect(source: Path, folder: Path, opener: Opener) -> Finding:
-    """Return what the file at `source` is; a fit model is written to `folder`, cleaned and with a free batch axis.
+
+def inspect(source: Path, opener: Opener) -> Finding:
+    """Return what the file at `source` is; a fit model stays where `opener` wrote it, cleaned, with a free batch axis.
 
     Raises:
         SourceError: it is not fit to build from.
     """
     if kinds.of(source) == "archive":
-        return _inspect_program(source, folder, opener)
+        return _inspect_program(source, opener)
     opened, notes = _accepted(_parsed(source), opener)
-    return _written(opened, folder, None, notes)
+    return Finding(inputs=opened.inputs, outputs=opened.outputs, notes=notes)
 
 
-def _inspect_program(source: Path, folder: Path, opener: Opener) -> Finding:
+def _inspect_program(source: Path, opener: Opener) -> Finding:
     with archive.opened(source) as held:
         content = stored.read(held)
         # torch takes seconds to import, and only an honest program needs it.
@@ -84,13 +92,19 @@ def _inspect_program(source: Path, folder: Path, opener: Opener) -> Finding:
         raise SourceError(f"model: torch cannot run the program ({line(error)}); export it again") from error
     found = _agreement(expected, sessions.run(opened.session, sample), "the torch program")
     note = f"ONNX made from the torch program answers as it does, within {found:.1g} of its largest output"
-    return _written(opened, folder, found, (note, *notes))
+    return Finding(inputs=opened.inputs, outputs=opened.outputs, agreement=found, notes=(note, *notes))
 
 
 def _parsed(source: Path) -> onnx.ModelProto:
     model = onnx.ModelProto()
     try:
-        model.ParseFromString(source.read_bytes())
+        # Mapped, the file needs no memory of its own beside the model made of it.
+        with (
+            source.open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+            memoryview(content) as view,
+        ):
+            model.ParseFromString(view)
     except DecodeError as error:
         raise SourceError(
             "model: not ONNX, or truncated; copy it again, or export it with torch.onnx.export"
@@ -106,7 +120,7 @@ def _accepted(proto: onnx.ModelProto, opener: Opener) -> tuple[Opened, tuple[str
     if proto.functions:
         proto = onnx.inliner.inline_local_functions(proto)
     try:
-        onnx.checker.check_model(proto)
+        onnx.checker.check_model(opener.write(proto))
     except Exception as error:  # the checker raises its own error, and protobuf's on odd fields
         raise_if_out_of_memory(error)
         raise SourceError(f"model: not valid ONNX ({line(error)}); export it again") from error
@@ -187,8 +201,3 @@ def _strip(proto: onnx.ModelProto) -> None:
     for node in visiting.nodes(proto):
         node.ClearField("doc_string")
         del node.metadata_props[:]
-
-
-def _written(opened: Opened, folder: Path, agreement: float | None, notes: tuple[str, ...]) -> Finding:
-    (folder / MODEL).write_bytes(opened.proto.SerializeToString(deterministic=True))
-    return Finding(inputs=opened.inputs, outputs=opened.outputs, agreement=agreement, notes=notes)

@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     parsed = parser.parse_args(arguments)
     _limit(parsed.cpu_seconds, parsed.memory_bytes)
     try:
-        finding = inspect(parsed.source, parsed.folder, Opener(parsed.threads, parsed.accelerator))
+        finding = inspect(parsed.source, Opener(parsed.folder, parsed.threads, parsed.accelerator))
     except SourceError as error:
         finding = Finding(refusal=str(error))
     except MemoryError:
