@@ -19,16 +19,17 @@ from slipstream_builder.arrays import Array, Rows, count, take
 from slipstream_builder.techniques import graphs
 from slipstream_builder.techniques.configs import Calibration
 from slipstream_builder.techniques.context import TechniqueContext
+from slipstream_builder.techniques.quantization.quiet import quiet
 
-CALIBRATION_ROWS = 512
+CALIBRATION_ROWS = {"MinMax": 512, "Percentile": 256, "Entropy": 256}
 
 _METHODS = {
     "MinMax": quantization.CalibrationMethod.MinMax,
     "Percentile": quantization.CalibrationMethod.Percentile,
     "Entropy": quantization.CalibrationMethod.Entropy,
 }
-# MinMax reduces within the graph; the histograms need the activations themselves.
-_PIECES = {"MinMax": 64, "Percentile": 8, "Entropy": 8}
+# Rows in flight at once: MinMax reduces within the graph, the histograms hold all the activations of a piece.
+_PIECES = {"MinMax": 16, "Percentile": 8, "Entropy": 8}
 
 Ranges = Any
 """An onnxruntime.quantization TensorsData; the library has no types."""
@@ -41,19 +42,22 @@ def calibrate(
     context: TechniqueContext,
     report: Callable[[float], None],
 ) -> Ranges:
-    """Return the range of every tensor beside a node of `kinds`, over at most 512 of the unlabelled rows."""
-    rows = chosen(context.unlabelled, model, CALIBRATION_ROWS)
+    """Return the range of every tensor beside a node of `kinds`, over at most 512 rows, 256 for histograms."""
+    rows = chosen(context.unlabelled, model, CALIBRATION_ROWS[method])
     size = _PIECES[method]
     starts = range(0, count(rows), size)
     with tempfile.TemporaryDirectory(prefix="slipstream-") as folder:
         source, augmented = Path(folder) / "float.onnx", Path(folder) / "augmented.onnx"
         onnx.save_model(model, source)
-        calibrator = create_calibrator(source, kinds, str(augmented), _METHODS[method])
+        with quiet():
+            calibrator = create_calibrator(source, kinds, str(augmented), _METHODS[method])
         calibrator.infer_session = _session(augmented, context.threads)
         for start in starts:
-            calibrator.collect_data(_Piece(take(rows, slice(start, start + size))))
-            report((start + size) / (starts.stop + size))
-        return calibrator.compute_data()
+            with quiet():
+                calibrator.collect_data(_Piece(take(rows, slice(start, start + size))))
+            report(min(1.0, (start + size) / starts.stop))
+        with quiet():
+            return calibrator.compute_data()
 
 
 def chosen(rows: Rows, model: onnx.ModelProto, most: int) -> dict[str, Array]:

@@ -38,8 +38,7 @@ def quantize_static(technique: QuantizeStatic, model: onnx.ModelProto, context: 
     """
     prepared = _named(shape_inference.infer_shapes(with_gemms(with_int8_tables(optimize(model)))))
     try:
-        with quiet():
-            return _quantized(technique, prepared, context)
+        return _quantized(technique, prepared, context)
     except TechniqueError:
         raise
     except Exception as error:
@@ -101,7 +100,8 @@ def _with_ranges(
         op_types_to_quantize=kinds,
         extra_options={"OpTypesToExcludeOutputQuantization": list(PRODUCTS)},
     )
-    quantizer.quantize_model()
+    with quiet():
+        quantizer.quantize_model()
     quantized: onnx.ModelProto = quantizer.model.model
     drop_unread(quantized.graph)
     return quantized
