@@ -24,7 +24,7 @@ ISOLATION_TOLERANCE = 1e-5
 BATCH_SIZE_TOLERANCE = 0.05
 """The same where the number of its batchmates changes: several steps of an 8-bit value, far less than a lost result."""
 
-_BATCHES = {8: 4, 32: 2}
+_BATCHES = {8: 4, 32: 1}
 """The sizes of batches, and how many rows are watched in each."""
 
 _ATTACKED = 8

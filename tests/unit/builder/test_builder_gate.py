@@ -74,6 +74,23 @@ def test_wrong_answers_in_both_directions_are_weighed_in_pairs():
     assert "12 items lost, 10 gained; exact McNemar p = 0.42" in judged.verdict.reason
 
 
+@pytest.mark.parametrize(
+    ("items", "candidate", "passed"), [(1000, 0.5, True), (100, 0.5, False), (1000, 0.4, False), (1000, 0.6, True)]
+)
+def test_scores_without_any_variance_are_judged_by_their_number(items, candidate, passed):
+    judged = judge(NDCG, np.full(items, 0.5), np.full(items, candidate))
+    assert judged.verdict.passed is passed
+    assert math.isfinite(judged.bound)
+
+
+@pytest.mark.parametrize("better", [True, False])
+def test_scores_too_large_to_compute_with_fail(better):
+    base = np.full(1000, 1e-5)
+    candidate = base.copy()
+    candidate[0] = 1e308
+    assert not judge(replace(NDCG, higher_is_better=better), base, candidate).verdict.passed
+
+
 @pytest.mark.parametrize(("lost", "gained", "chance"), [(0, 0, 1.0), (5, 0, 1 / 32), (3, 1, 5 / 16), (0, 4, 1.0)])
 def test_mcnemars_probability_is_that_of_as_many_heads(lost, gained, chance):
     base, candidate = np.ones(100), np.ones(100)
