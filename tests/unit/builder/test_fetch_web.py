@@ -99,6 +99,14 @@ def test_a_part_of_something_else_is_not_appended(web: HostileWeb, fetcher: Fetc
     assert fetcher.fetch(url).data == BODY
 
 
+def test_a_part_that_was_not_asked_for_is_refused(web: HostileWeb, fetcher: Fetcher) -> None:
+    part = answer(206, b"x" * (len(BODY) - HALF), Content_Range=f"bytes {HALF}-{len(BODY) - 1}/{len(BODY)}")
+
+    said = fetcher.refusal(web.add("/model.onnx", broken_off(BODY, HALF, tag=None), part))
+
+    assert "HTTP 206 in place of the file" in said
+
+
 def test_pauses_double_while_nothing_comes_and_start_over_after_progress(web: HostileWeb, fetcher: Fetcher) -> None:
     busy = answer(503)
     url = web.add("/model.onnx", busy, busy, busy, broken_off(BODY, HALF), busy, file(BODY))
