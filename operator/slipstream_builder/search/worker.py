@@ -87,6 +87,7 @@ def _built(task: tasks.Task, given: Inputs, reporter: Reporter) -> bytes:
             report=report,
             labels=given.unlabelled_labels,
             explore=given.explore,
+            discrete_actions=given.episodes is None or given.episodes.discrete,
         )
         model = apply(technique, model, context)
     serialised: bytes = model.SerializeToString(deterministic=True)

@@ -8,6 +8,7 @@ one batch for the model.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import gymnasium
 import numpy as np
 
 from slipstream_builder.arrays import Array, Policy, Rows, Scores
@@ -27,11 +28,15 @@ _SEEDS = 2**31
 
 @dataclass(frozen=True)
 class Episodes:
-    """The seeded episodes that decide: the environment, the model's input that its states go to, and the seed."""
+    """The seeded episodes that decide: the environment, the model's input that its states go to, and the seed.
+
+    `discrete`: whether the model's output scores actions to choose from, rather than being the action.
+    """
 
     environment: Environment
     input: TensorSpec
     seed: int
+    discrete: bool = True
 
     @property
     def items(self) -> int:
@@ -50,7 +55,8 @@ def prepare(environment: Environment, inputs: tuple[TensorSpec, ...], output: Te
     with environments.lanes(environment.id, 2) as (one, other):
         spaces.check(one.env.observation_space, one.env.action_space, inputs, output, f"{WHAT}: {environment.id}")
         _check_repeats(one, other, seed)
-    return Episodes(environment, inputs[0], seed)
+        discrete = isinstance(one.env.action_space, gymnasium.spaces.Discrete)
+    return Episodes(environment, inputs[0], seed, discrete)
 
 
 def play(policy: Policy, episodes: Episodes) -> Scores:
