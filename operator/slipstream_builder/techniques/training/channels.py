@@ -33,7 +33,7 @@ class Channels:
         self._graph.build_dependency(
             network,
             tuple(examples),
-            unwrapped_parameters={parameter: _channel_axis(parameter) for parameter in network.loose.values()},
+            unwrapped_parameters=[(parameter, _channel_axis(parameter)) for parameter in network.loose.values()],
             verbose=False,
         )
         self._initial = {position: layer.weight.shape[0] for position, layer in enumerate(self._layers)}

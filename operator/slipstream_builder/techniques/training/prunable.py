@@ -68,22 +68,23 @@ def _free_heads(model: onnx.ModelProto) -> None:
     """Let Reshapes on either side of a head's Transpose keep the first two axes, and count the heads themselves."""
     graph, constants = model.graph, graphs.constants(model.graph)
     made = {name: node for node in graph.node for name in node.output}
+    projected = {node.input[0] for node in graph.node if node.op_type == "MatMul" and node.input[1] in constants}
     ranks = {name: len(sizes) for name, sizes in _known_shapes(model).items()}
     for node in graph.node:
         if node.op_type != "Reshape":
             continue
         last = _last_sizes(node, made, constants)
-        swaps = [reader for reader in graph.node if reader.op_type == "Transpose" and reader.input[0] == node.output[0]]
+        swaps = [reader for reader in graph.node if node.output[0] in reader.input]
         before = made.get(node.input[0])
         if ranks.get(node.input[0]) == 3 and len(last) == 4 and last[3] > 0 and swaps and all(map(_swaps, swaps)):
             _retarget(graph, node, [0, 0, -1, last[3]])
-        elif len(last) == 3 and before is not None and _swaps(before) and before.op_type == "Transpose":
+        elif len(last) == 3 and before is not None and _swaps(before) and node.output[0] in projected:
             _retarget(graph, node, [0, 0, -1])
 
 
 def _swaps(node: onnx.NodeProto) -> bool:
-    """Say whether a Transpose exchanges the second and third axes of four, whatever the last two do."""
-    order = graphs.attributes(node).get("perm", ())
+    """Say whether it is a Transpose of four axes that brings the third to the second place."""
+    order = list(graphs.attributes(node).get("perm", ())) if node.op_type == "Transpose" else []
     return len(order) == 4 and order[0] == 0 and order[1] == 2
 
 

@@ -24,7 +24,7 @@ from slipstream_builder.techniques.training.heads import Attention, attentions, 
 from slipstream_builder.techniques.training.importance import Gradients, gate_gradients
 from slipstream_builder.techniques.training.prunable import with_prunable_form
 from slipstream_builder.techniques.training.schedule import sparsity
-from slipstream_builder.techniques.training.students import PRUNING_SHARE, examples, finished, teach
+from slipstream_builder.techniques.training.students import PRUNING_SHARE, examples, finished, student_of, teach
 from slipstream_builder.techniques.training.weights import Masks
 
 UPDATES = 12
@@ -42,7 +42,7 @@ def prune_channels(technique: PruneChannels, model: onnx.ModelProto, context: Te
     prunable = with_prunable_form(model)
     with computing(context.threads):
         torch.manual_seed(context.seed)
-        student = Interpreter(prunable)
+        student = student_of(prunable, context)
         course = _course(student, context.unlabelled)
         teach(student, course, context, _Cutter(prunable, student, course, technique.fraction, context))
         pruned = finished(prunable, student, context)
@@ -60,7 +60,7 @@ def prune_weights(technique: PruneWeights, model: onnx.ModelProto, context: Tech
     _check_fraction(technique.fraction)
     with computing(context.threads):
         torch.manual_seed(context.seed)
-        student = Interpreter(model)
+        student = student_of(model, context)
         course = _course(student, context.unlabelled)
         teach(student, course, context, _Masker(Masks(student), course, technique.fraction))
         pruned = finished(model, student, context)

@@ -21,6 +21,24 @@ EXAMPLES = 2
 TOLERANCE = 1e-3
 
 
+def student_of(model: onnx.ModelProto, context: TechniqueContext) -> Interpreter:
+    """Return `model` as a torch module, which answers as ONNX Runtime does.
+
+    Raises:
+        TechniqueError: an operator cannot be converted, or the two disagree.
+    """
+    student = Interpreter(model)
+    given = examples(student, context.unlabelled)
+    try:
+        with torch.no_grad():
+            answers = student(*given)
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        raise TechniqueError(f"the graph does not run in torch: {error}") from error
+    served = session(model, context.threads).run(student.output_names, _fed(student, given))
+    _check_same(student.output_names, served, answers, "the graph converted to torch", "the graph in ONNX Runtime")
+    return student
+
+
 def teach(student: Interpreter, course: Course, context: TechniqueContext, pruner: Pruner) -> None:
     """Train `student` in place towards the source model, reporting the progress.
 
@@ -54,9 +72,7 @@ def finished(model: onnx.ModelProto, student: Interpreter, context: TechniqueCon
         raise TechniqueError(f"the pruned graph does not run: {error}") from error
     with torch.no_grad():
         expected = student(*given)
-    for name, got, wanted in zip(student.output_names, served, expected, strict=True):
-        if not np.allclose(got, wanted.numpy(), rtol=TOLERANCE, atol=TOLERANCE):
-            raise TechniqueError(f"output {name} of the pruned graph differs from that of the trained network")
+    _check_same(student.output_names, served, expected, "the pruned graph", "the trained network")
     return changed
 
 
@@ -87,3 +103,10 @@ def examples(student: Interpreter, rows: Rows) -> list[Tensor]:
 
 def _fed(student: Interpreter, given: Sequence[Tensor]) -> dict[str, Array]:
     return {name: example.numpy() for name, example in zip(student.input_names, given, strict=True)}
+
+
+def _check_same(names: Sequence[str], served: Sequence[Array], answers: Sequence[Tensor], one: str, other: str) -> None:
+    for name, got, answer in zip(names, served, answers, strict=True):
+        wanted = answer.numpy()
+        if got.shape != wanted.shape or not np.allclose(got, wanted, rtol=TOLERANCE, atol=TOLERANCE):
+            raise TechniqueError(f"output {name} of {one} differs from that of {other}")
