@@ -12,6 +12,7 @@ from slipstream_builder.errors import SourceError
 
 _BATCH = "batch"
 _SHAPED_BY = {"Reshape": 1, "Expand": 1, "Resize": 3, "ConstantOfShape": 0}
+_RECURRENT = ("LSTM", "GRU", "RNN")
 _OF_CONSTANTS = ("Expand", "ConstantOfShape")
 _NAME = "slipstream_batch"
 _SERVED = [int(helper.np_dtype_to_tensor_dtype(np.dtype(kind))) for _, kind in sessions.DTYPES.values()]
@@ -81,6 +82,8 @@ class _Mender:
                 self._mend_shape(node, _SHAPED_BY[node.op_type])
             elif node.op_type == "Concat":
                 self._mend_concat(node)
+            elif node.op_type in _RECURRENT:
+                self._drop_first_states(node)
         del self.graph.node[:]
         self.graph.node.extend([*self.ahead, *nodes])
         return self.made > 0
@@ -115,6 +118,14 @@ class _Mender:
             row, shape = self._constant(array[:1]), self._shape_of_batch(np.array(array.shape[1:]))
             self.ahead.append(helper.make_node("Expand", [row, shape], [repeated], name=repeated))
             node.input[place] = repeated
+
+    def _drop_first_states(self, node: onnx.NodeProto) -> None:
+        """Leave out first states of zeros, [directions, batch, hidden]: without them they are zeros of any batch."""
+        for place in range(5, min(7, len(node.input))):
+            state = self.constants.get(node.input[place])
+            if state is not None and not state.any():
+                node.input[place] = ""
+                self.made += 1
 
     def _shape_of_batch(self, rest: Array) -> str:
         if not self.ahead:

@@ -174,6 +174,23 @@ def resized(batch):
     return network(nodes, {"x": (FLOAT, [batch, 1, 2, 2])}, {"y": (FLOAT, [batch, 1, 4, 4])}, {"sizes": sizes})
 
 
+def recurrent(batch):
+    """An LSTM over four steps whose first states, zeros, were folded for one batch size."""
+    generator = np.random.default_rng(0)
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["steps"], perm=[1, 0, 2]),
+        helper.make_node("LSTM", ["steps", "w", "r", "", "", "state", "state"], ["", "last"], hidden_size=3),
+        helper.make_node("Squeeze", ["last", "first"], ["y"]),
+    ]
+    constants = {
+        "w": generator.standard_normal((1, 12, 2)).astype(np.float32),
+        "r": generator.standard_normal((1, 12, 3)).astype(np.float32),
+        "state": np.zeros((1, batch, 3), np.float32),
+        "first": np.array([0]),
+    }
+    return network(nodes, {"x": (FLOAT, [batch, 4, 2])}, {"y": (FLOAT, [batch, 3])}, constants)
+
+
 def with_heads(batch):
     """Batch and heads are merged and split again, so the batch is no first size of every shape in between."""
     nodes = [
@@ -192,6 +209,7 @@ BAKED_IN = [
     with_a_folded_class_token,
     with_a_first_state,
     resized,
+    recurrent,
     with_heads,
 ]
 
