@@ -85,7 +85,7 @@ def _cast(array: Array, spec: TensorSpec, what: str) -> Array:
 def _kept(before: Array, after: Array) -> Array:
     """Return where a value stayed what it was."""
     if after.dtype.kind != "f":
-        return np.asarray((after == before) & ((after < 0) == (before < 0)))
+        return np.asarray(after == before)
     wide: np.ndarray[Any, np.dtype[np.float64]] = before.astype(np.float64)
     if before.dtype.kind != "f":
         return np.asarray((after.astype(np.float64) == wide) & (np.abs(wide) <= 2.0**53))

@@ -101,8 +101,10 @@ def test_states_are_those_the_policy_itself_reaches():
     def pushes_right(rows):
         return np.tile([0.0, 1.0], (len(rows["state"]), 1))
 
-    met = episodes.states(pushes_right, given, 100, seed=0)["state"]
-    assert met[:, 1].mean() > 0.2  # the cart's velocity
+    met = episodes.states(pushes_right, given, 40, seed=0)["state"]
+    speeds = met[:, 1]  # near 0 at an episode's start, and above 1.5 at its end
+    assert (speeds < 0.5).any()
+    assert (speeds > 1.2).any()
 
 
 def test_a_registered_environment_of_gymnasium_is_played():

@@ -239,6 +239,8 @@ def test_inputs_that_differ_in_length_or_hold_nothing_are_refused():
     [
         (np.full((ITEMS, 3), 2**40), "INT32", "cannot hold 1099511627776 .item 0.; convert it yourself"),
         (np.full((ITEMS, 3), -1), "UINT8", "cannot hold -1"),
+        (np.full((ITEMS, 3), -1), "UINT64", "cannot hold -1"),
+        (np.full((ITEMS, 3), 2**64 - 1, np.uint64), "INT64", "cannot hold 18446744073709551615"),
         (np.full((ITEMS, 3), 2**24 + 1), "FP32", "cannot hold 16777217"),
         (np.full((ITEMS, 3), 0.1, np.float32), "FP16", "cannot hold 0.1"),
         (np.full((ITEMS, 3), 1.0), "INT64", r"is float64, the model takes int64; convert it with .astype\(np.int64\)"),
