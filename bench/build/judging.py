@@ -72,7 +72,7 @@ def judge_all(case: cases.Case, built: Built, peers: tuple[Peer, ...], manifest:
         except Exception as error:  # noqa: BLE001  # a model that will not run is its maker's result
             opened.pop(name, None)
             refused.append(results.Entry(name, (), False, f"does not run: {' '.join(str(error).split())[:160]}"))
-    measured = profile.measure(opened, given.sample, time.perf_counter)
+    measured = profile.measure(opened, given.sample, profile.Timer(time.perf_counter, time.process_time))
     return results.CaseResult(
         name=case.name,
         day=time.strftime("%Y-%m-%d", time.gmtime()),

@@ -90,7 +90,7 @@ def _prepared(
     folder.mkdir()
     workshop = conductor.Workshop(task, folder, place.workers, reporter)
     source = _Source(files.digests, files.model.size, *specs, given.notes)
-    return source, Bench(recipe, given.sample, accuracy, workshop, deadline)
+    return source, Bench(recipe, given.sample, accuracy, workshop, deadline, given.model.agreement)
 
 
 def _accuracy(recipe: Recipe, given: inputs.Inputs) -> Accuracy | None:

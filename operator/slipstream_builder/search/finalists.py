@@ -62,7 +62,7 @@ def select(base: Original, outcomes: Sequence[Outcome], bench: Bench) -> Selecti
     models |= {outcome.name: bench.workshop.cache.model(outcome.name) for outcome in passed}
     bench.reporter.step("select", 0.0, f"measuring {len(models)} variants side by side")
     opened = {name: bench.open(model) for name, model in models.items()}
-    measured = profile.measure(opened, bench.rows, bench.reporter.clock)
+    measured = profile.measure(opened, bench.rows, bench.timer)
     by_name = {outcome.name: outcome for outcome in (base.outcome, *passed)}
     load = choice.load_under(bench.recipe.objective, [measured.curve(name) for name in models])
     figures = {name: _figures(by_name[name], measured.curve(name), load.batch) for name in models}
@@ -86,7 +86,7 @@ def _outcome(
     measured = profile.measure(
         {candidate.name: bench.open(model), plan.BASELINE: original},
         bench.rows,
-        bench.reporter.clock,
+        bench.timer,
         _MEASURED_BATCHES,
     )
     timings = measured.timings(candidate.name, plan.BASELINE)

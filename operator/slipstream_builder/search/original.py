@@ -9,6 +9,7 @@ from slipstream_builder import sessions
 from slipstream_builder.arrays import count, take
 from slipstream_builder.errors import OutOfTimeError, SourceError
 from slipstream_builder.files import sha256
+from slipstream_builder.gate.verdicts import Verdict
 from slipstream_builder.measuring import analysis, costs, kinds, machine, operators, profile
 from slipstream_builder.measuring.latency import SERVED_BATCH
 from slipstream_builder.outcome import Outcome
@@ -50,7 +51,7 @@ def make(bench: Bench, source: bytes) -> Original:
             "with every operation row by row"
         )
     bench.reporter.step("analyse", 0.3, "measuring latency over batch sizes")
-    curve = profile.measure({plan.BASELINE: session}, bench.rows, bench.reporter.clock).curve(plan.BASELINE)
+    curve = profile.measure({plan.BASELINE: session}, bench.rows, bench.timer).curve(plan.BASELINE)
     bench.reporter.step("analyse", 0.7, "profiling its operators")
     proto = onnx.load_from_string(model)
     multiplications = costs.multiplications(proto, {name: array.shape[1:] for name, array in bench.rows.items()})
@@ -69,7 +70,7 @@ def make(bench: Bench, source: bytes) -> Original:
         built.techniques,
         "kept",
         "the original is always kept",
-        verdicts=judged.verdicts,
+        verdicts=(*_agreement(bench.agreement), *judged.verdicts),
         sha256=sha256(model),
         bytes=len(model),
         parameters=judged.parameters,
@@ -82,6 +83,14 @@ def make(bench: Bench, source: bytes) -> Original:
     items = len(bench.accuracy.baseline) if bench.accuracy else 0
     pace = estimates.pace(curve, multiplications, items, built.training_operations)
     return Original(outcome, model, found, pace, built.notes)
+
+
+def _agreement(difference: float | None) -> tuple[Verdict, ...]:
+    """Return the verdict on the conversion from torch, which loading refuses where rounding does not explain it."""
+    if difference is None:
+        return ()
+    words = f"the ONNX answers as the torch program it was made from, within {difference:.1e} of the largest output"
+    return (Verdict("agreement", True, words),)
 
 
 @dataclass(frozen=True)
