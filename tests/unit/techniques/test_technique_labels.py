@@ -117,6 +117,24 @@ def test_a_policys_states_come_from_the_present_student_and_differ_by_turn(make_
     assert not np.allclose(answers[0][1], answers[-1][1])
 
 
+@pytest.mark.parametrize(("entries", "changes"), [(20, True), (48 * 60 + 1, False)])
+def test_a_table_of_mostly_unmet_entries_stays_as_it_is(entries, changes, make_model, make_context, floats):
+    nodes = [
+        ("Cast", "x", "ids", {"to": 7}),
+        ("Gather", "table ids", "e", {}),
+        ("Flatten", "e", "f", {}),
+        ("Gemm", "f w1", "h", {}),
+        ("Relu", "h", "r", {}),
+        ("Gemm", "r w2", "y", {}),
+    ]
+    weights = {"table": floats(entries, 4), "w1": floats(12, 32), "w2": floats(32, 5)}
+    model, x = make_model(nodes, weights, x=[3], y=[5]), np.arange(180, dtype=np.float32).reshape(60, 3) % 20
+
+    pruned = apply(PruneChannels(0.5), model, make_context(model, x, task="regression"))
+
+    assert (not np.array_equal(constants(pruned.graph)["table"], weights["table"])) == changes
+
+
 def test_pruned_weights_are_exactly_zero_in_every_layer_and_vectors_stay(make_mlp, make_context, floats):
     model = make_mlp(64)
 

@@ -46,7 +46,7 @@ def distil(
     optimiser: torch.optim.Optimizer | None = None
     for step in range(course.steps):
         if pruner.before(step) or optimiser is None:
-            optimiser = torch.optim.Adam(student.parameters(), lr=course.rate)
+            optimiser = torch.optim.Adam(_trained(student, course), lr=course.rate)
         for group in optimiser.param_groups:
             group["lr"] = course.rate * 0.5 * (1.0 + float(np.cos(np.pi * step / course.steps)))
         loss = _loss(student, teacher, next(source), context)
@@ -56,6 +56,14 @@ def distil(
         optimiser.step()
         pruner.after()
         yield float(loss.detach())
+
+
+def _trained(student: Interpreter, course: Course) -> list[nn.Parameter]:
+    """Return what is trained: all but tables of more entries than the course has rows, most of which it never meets."""
+    for layer in student.layers:
+        if isinstance(layer, nn.Embedding):
+            layer.weight.requires_grad_(layer.num_embeddings <= course.steps * course.batch)
+    return [parameter for parameter in student.parameters() if parameter.requires_grad]
 
 
 @contextmanager
