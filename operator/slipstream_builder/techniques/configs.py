@@ -41,7 +41,7 @@ class QuantizeRows:
 
 @dataclass(frozen=True)
 class QuantizeWeights:
-    """Weights in 8 or 4 `bits` with a scale for every 128 of them; activations in int8, quantised row by row."""
+    """Weights in 8 or 4 `bits` with a scale for every block of 32 to 128; activations in int8, quantised row by row."""
 
     bits: Literal[8, 4] = 8
 

@@ -152,6 +152,12 @@ def test_nothing_of_the_float_weights_is_left_over(technique, shrunk, make_mlp, 
     assert apply(technique, model, make_context(model, floats(4, 64))).ByteSize() < model.ByteSize() / shrunk
 
 
+def test_blocks_are_no_longer_than_the_columns_they_hold(make_model, make_context, floats):
+    model = make_model([("MatMul", "x w", "y", {})], {"w": floats(160, 512)}, x=[160], y=[512])
+
+    assert apply(WEIGHTS[0], model, make_context(model, floats(4, 160))).ByteSize() < model.ByteSize() / 3.4
+
+
 @pytest.mark.parametrize("technique", ALL, ids=str)
 def test_inputs_and_outputs_keep_names_types_and_the_batch_axis(technique, make_mlp, make_context, floats, run):
     model = make_mlp()

@@ -27,7 +27,7 @@ from slipstream_builder.techniques.quantization.tables import with_int8_tables
 
 PRODUCTS = ("Gemm", "MatMul")
 NEIGHBOURS = ("Add", "AveragePool", "Concat", "GlobalAveragePool", "MaxPool", "Relu", "Reshape")
-SENSITIVITY_ROWS = 128
+SENSITIVITY_ROWS = 32
 
 
 def quantize_static(technique: QuantizeStatic, model: onnx.ModelProto, context: TechniqueContext) -> onnx.ModelProto:
