@@ -84,8 +84,11 @@ def check(validation: Validation | None) -> None:
         )
     if validation.dataset is not None and metric.kind == "return":
         raise ValidationError("validation.metric: return needs an environment; give environment instead of dataset")
-    if validation.environment is not None and validation.max_slice_drop is not None:
-        raise ValidationError("validation.maxSliceDrop: episodes have no slices; leave it out")
+    if validation.max_slice_drop is not None and not metric.has_slices:
+        raise ValidationError(
+            f"validation.maxSliceDrop: {metric.name} has no value for a slice of the items; leave maxSliceDrop out, or "
+            "use a metric that is a mean over items"
+        )
 
 
 def fetch_all(recipe: Recipe, reporter: Reporter) -> Files:
@@ -164,7 +167,6 @@ def _on_items(
     notes: tuple[str, ...],
 ) -> Inputs:
     labelled, converted = dataset.read_labelled(data, model.inputs, model.outputs[0], metric)
-    _require_slices(recipe, labelled)
     notes, shared = (*notes, *converted), unlabelled is None and recipe.mode != "Off"
     if shared:
         whole = labelled.items
@@ -175,6 +177,7 @@ def _on_items(
             f"and only the other {labelled.items} count in the gate",
         )
     _require_enough(recipe, metric, labelled, shared=shared)
+    evaluate.require_slices(labelled, recipe.validation)
     rows = unlabelled if unlabelled is not None else dataset.Unlabelled(labelled.inputs, None)
     return Inputs(model, metric, labelled, rows.inputs, _sample(labelled.inputs), notes, rows.labels)
 
@@ -197,15 +200,6 @@ def _in_environment(
         return episodes.states(policy, deciding, number, seed)
 
     return Inputs(model, metric, None, rows, _sample(met), notes, None, deciding, explore)
-
-
-def _require_slices(recipe: Recipe, labelled: dataset.Labelled) -> None:
-    asked = recipe.validation
-    if asked is not None and asked.max_slice_drop is not None and labelled.slices is None:
-        raise ValidationError(
-            "validation set: array 'slices' is missing, and maxSliceDrop asks for a limit on each; add it or leave "
-            "maxSliceDrop out"
-        )
 
 
 def _require_enough(recipe: Recipe, metric: metrics.Metric, deciding: evaluate.Deciding, *, shared: bool) -> None:

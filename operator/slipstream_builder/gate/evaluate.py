@@ -12,6 +12,7 @@ from slipstream_builder.errors import ValidationError
 from slipstream_builder.gate import bounds
 from slipstream_builder.sessions import Session, run_in_batches
 from slipstream_builder.validation import dataset, episodes, metrics, own
+from slipstream_contract.recipe import Validation
 
 Deciding = dataset.Labelled | episodes.Episodes
 """What decides the gate: held-out items, or seeded episodes."""
@@ -88,6 +89,29 @@ def require_enough(
         f"validation set: {deciding.items} items decide the gate{aside}{weight}; {asked} takes at least {total}: add "
         "items or raise maxDrop"
     )
+
+
+def require_slices(labelled: dataset.Labelled, asked: Validation | None) -> None:
+    """Accept slices that can each decide whether the loss on them is at most what is asked, if anything is.
+
+    Raises:
+        ValidationError: no slices are named, or one has too few items.
+    """
+    if asked is None or asked.max_slice_drop is None:
+        return
+    if labelled.slices is None:
+        raise ValidationError(
+            "validation set: array 'slices' is missing, and maxSliceDrop asks for a limit on each; add it or leave "
+            "maxSliceDrop out"
+        )
+    names, counts = np.unique(labelled.slices, return_counts=True)
+    needed, least = bounds.fewest_items(asked.max_slice_drop, asked.confidence), int(counts.argmin())
+    if counts[least] < needed:
+        raise ValidationError(
+            f"validation set: {counts[least]} items of slice {names[least].item()!r} decide the gate; showing a loss "
+            f"of at most {asked.max_slice_drop:.2%} on it at {asked.confidence:.0%} confidence takes at least {needed}: "
+            "add items, merge slices, or raise maxSliceDrop"
+        )
 
 
 def prepare(metric: metrics.Metric, deciding: Deciding, source: Session) -> Examination:

@@ -77,6 +77,11 @@ class Metric:
         return self.kind in _WHOLE
 
     @property
+    def has_slices(self) -> bool:
+        """Whether the mean of the scores in a slice is the metric there; those of f1 and auc are of all items."""
+        return self.kind not in ("f1", "auc", "return")
+
+    @property
     def decides_one_score(self) -> bool:
         """Whether an output of one score an item is read as a decision between 0 and 1."""
         return self.kind in ("accuracy", "f1", "agreement", "auc")

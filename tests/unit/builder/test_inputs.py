@@ -90,6 +90,20 @@ def test_a_limit_on_slices_needs_slices(case):
         load(recipe)
 
 
+def test_a_slice_too_small_to_decide_says_how_many_items_it_would_take(case):
+    folder, recipe = case
+    with np.load(folder / "validation.npz") as found:
+        slices = np.where(np.arange(800) < 20, "night", "day")
+        np.savez(folder / "validation.npz", x=found["x"], labels=found["labels"], slices=slices)
+    recipe["validation"]["max_slice_drop"] = 0.1
+    with pytest.raises(
+        ValidationError, match=r"20 items of slice 'night' decide .* takes at least 30: add items, merge"
+    ):
+        load(recipe)
+    recipe["validation"]["max_slice_drop"] = 0.2
+    assert load(recipe).labelled.slices.tolist() == slices.tolist()
+
+
 SET, PLACE = Source("set.npz"), Environment("CartPole-v1", 100)
 
 
@@ -100,7 +114,8 @@ SET, PLACE = Source("set.npz"), Environment("CartPole-v1", 100)
         (Validation("return", 0.01, 0.95, SET, PLACE), RecipeError, "either a dataset or an environment; both are"),
         (Validation("return", 0.01, 0.95, SET), ValidationError, "return needs an environment"),
         (Validation("accuracy", 0.01, 0.95, None, PLACE), ValidationError, "accuracy needs a dataset"),
-        (Validation("return", 0.01, 0.95, None, PLACE, 0.1), ValidationError, "episodes have no slices"),
+        (Validation("return", 0.01, 0.95, None, PLACE, 0.1), ValidationError, "return has no value for a slice"),
+        (Validation("f1", 0.01, 0.95, SET, None, 0.1), ValidationError, "f1 has no value for a slice"),
         (Validation("f7", 0.01, 0.95, SET), ValidationError, "'f7' is not a metric"),
     ],
 )
