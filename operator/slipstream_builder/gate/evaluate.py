@@ -109,8 +109,8 @@ def require_slices(labelled: dataset.Labelled, asked: Validation | None) -> None
     if counts[least] < needed:
         raise ValidationError(
             f"validation set: {counts[least]} items of slice {names[least].item()!r} decide the gate; showing a loss "
-            f"of at most {asked.max_slice_drop:.2%} on it at {asked.confidence:.0%} confidence takes at least {needed}: "
-            "add items, merge slices, or raise maxSliceDrop"
+            f"of at most {asked.max_slice_drop:.2%} on it at {asked.confidence:.0%} confidence takes at least {needed}"
+            ": add items, merge slices, or raise maxSliceDrop"
         )
 
 
