@@ -65,7 +65,7 @@ def _figures(report: BuildReport) -> str:
         caption = (
             f"Each point is a candidate; the bar reaches up to the most it may lose at {report.gate.confidence:.0%} "
             "confidence. A candidate serves only if its whole bar lies below the dashed line and the other gates hold; "
-            "the ring marks the chosen one."
+            "the ring marks the chosen one, and the dotted line joins those that were kept."
         )
         parts.append(_figure(accuracy, caption))
     parts.append(

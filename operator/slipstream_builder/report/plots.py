@@ -6,9 +6,12 @@ from matplotlib.ticker import FuncFormatter, NullLocator, PercentFormatter
 
 from slipstream_builder.measuring.latency import SERVED_BATCH
 from slipstream_builder.outcome import BuildReport, Outcome
-from slipstream_builder.report import canvas
+from slipstream_builder.report import canvas, labels
 
 _COLOURS = {"kept": canvas.GOOD, "passed": canvas.GOOD, "failed": canvas.BAD, "skipped": canvas.IDLE}
+
+_POINTS_AN_INCH = 72.0
+_LETTER = 5.6
 
 
 def accuracy_against_latency(report: BuildReport) -> str | None:
@@ -33,9 +36,9 @@ def accuracy_against_latency(report: BuildReport) -> str | None:
             fontsize=9,
         )
         axes.axhline(0, color=canvas.MUTED, linewidth=0.8)
-        for position, outcome in enumerate(drawn):
-            crowd = sum(_near(outcome, other, report.gate.max_drop) for other in drawn[:position])
-            _point(axes, outcome, chosen=outcome.name == report.chosen, crowd=crowd)
+        _frontier(axes, drawn)
+        for outcome in drawn:
+            _point(axes, outcome, chosen=outcome.name == report.chosen)
         _frame_losses(axes, drawn, report.gate.max_drop)
         axes.set_xscale("log")
         axes.margins(x=0.16)
@@ -46,6 +49,8 @@ def accuracy_against_latency(report: BuildReport) -> str | None:
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=1))
         axes.set_xlabel(f"latency of a batch of {SERVED_BATCH} (faster to the left)")
         axes.set_ylabel(f"relative loss of {report.gate.metric}")
+        figure.draw_without_rendering()
+        _name(axes, drawn, report.chosen)
         return canvas.svg(figure, "accuracy", "Loss of the metric against latency for every candidate")
 
 
@@ -72,13 +77,7 @@ def latency_against_batch(report: BuildReport) -> str:
         return canvas.svg(figure, "latency", "Latency against batch size for every kept variant")
 
 
-def _near(one: Outcome, other: Outcome, allowed: float) -> bool:
-    """Return whether the labels of two points would cover each other."""
-    apart = abs((one.drop or 0.0) - (other.drop or 0.0))
-    return apart < 0.2 * allowed and 0.7 < _seconds(one) / _seconds(other) < 1.4
-
-
-def _point(axes: Axes, outcome: Outcome, *, chosen: bool, crowd: int) -> None:
+def _point(axes: Axes, outcome: Outcome, *, chosen: bool) -> None:
     drop, bound = outcome.drop or 0.0, outcome.drop_bound
     colour, seconds = _COLOURS[outcome.status], _seconds(outcome)
     if bound is not None:
@@ -87,15 +86,40 @@ def _point(axes: Axes, outcome: Outcome, *, chosen: bool, crowd: int) -> None:
     axes.plot([seconds], [drop], marker="o", markersize=8, color=colour, markeredgecolor=canvas.CARD)
     if chosen:
         axes.plot([seconds], [drop], marker="o", markersize=16, markerfacecolor="none", markeredgecolor=colour)
-    axes.annotate(
-        f"{outcome.name} (chosen)" if chosen else outcome.name,
-        (seconds, drop),
-        xytext=(11, -11 - 13 * crowd),
-        textcoords="offset points",
-        color=canvas.INK,
-        fontsize=9.5,
-        fontweight="bold" if chosen else "normal",
-    )
+
+
+def _frontier(axes: Axes, drawn: list[Outcome]) -> None:
+    """Join the kept variants from fast to slow: what no other candidate beats in everything."""
+    kept = sorted((_seconds(outcome), outcome.drop or 0.0) for outcome in drawn if outcome.status == "kept")
+    axes.plot(*zip(*kept, strict=True), color=canvas.GOOD, linewidth=1.0, alpha=0.5, linestyle=(0, (2, 3)))
+
+
+def _name(axes: Axes, drawn: list[Outcome], chosen: str) -> None:
+    """Write each point's name beside it; the axes must have their final limits."""
+    scale = _POINTS_AN_INCH / axes.figure.dpi
+    low, top = _frame(axes)
+    points = [
+        tuple(scale * axes.transData.transform((_seconds(outcome), min(max(outcome.drop or 0.0, low), top))))
+        for outcome in drawn
+    ]
+    names = [f"{outcome.name} (chosen)" if outcome.name == chosen else outcome.name for outcome in drawn]
+    right = scale * axes.transAxes.transform((1.0, 0.0))[0]
+    offsets = labels.places(points, [_LETTER * len(name) for name in names], right)
+    for outcome, name, offset in zip(drawn, names, offsets, strict=True):
+        axes.annotate(
+            name,
+            (_seconds(outcome), min(max(outcome.drop or 0.0, low), top)),
+            xytext=offset,
+            textcoords="offset points",
+            color=canvas.INK,
+            fontsize=9.5,
+            fontweight="bold" if outcome.name == chosen else "normal",
+        )
+
+
+def _frame(axes: Axes) -> tuple[float, float]:
+    low, top = axes.get_ylim()
+    return float(low), float(top)
 
 
 def _curve(axes: Axes, outcome: Outcome, colour: str, *, chosen: bool) -> None:
