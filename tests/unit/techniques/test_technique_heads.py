@@ -86,6 +86,22 @@ def test_the_form_that_lets_heads_go_answers_as_before(form, make_encoder, float
     np.testing.assert_allclose(run(with_prunable_form(model), x), run(model, x), atol=1e-6)
 
 
+def test_a_reshape_that_merges_batch_and_heads_is_no_join(make_model, floats, run):
+    sizes = {"split": [0, 0, HEADS, WIDTH], "merged": [-1, TOKENS, WIDTH], "back": [-1, HEADS * TOKENS * WIDTH]}
+    weights = {"w": floats(LANES, LANES), **{name: np.array(size, np.int64) for name, size in sizes.items()}}
+    nodes = [
+        ("MatMul", "x w", "m", {}),
+        ("Reshape", "m split", "s", {}),
+        ("Transpose", "s", "t", {"perm": [0, 2, 1, 3]}),
+        ("Reshape", "t merged", "heads", {}),
+        ("Softmax", "heads", "p", {"axis": -1}),
+        ("Reshape", "p back", "y", {}),
+    ]
+    model, x = make_model(nodes, weights, x=[TOKENS, LANES], y=[LANES * TOKENS]), floats(3, TOKENS, LANES)
+
+    np.testing.assert_allclose(run(with_prunable_form(model), x), run(model, x), atol=1e-6)
+
+
 def test_a_head_that_nothing_reads_is_the_first_to_go(make_encoder, make_context, floats, run):
     model, x = make_encoder(*FORMS["as exporters of today write it"]), floats(60, TOKENS, LANES)
     held = {tensor.name: tensor for tensor in model.graph.initializer}

@@ -7,6 +7,7 @@ import pytest
 from slipstream_builder.errors import TechniqueError
 from slipstream_builder.techniques.apply import apply
 from slipstream_builder.techniques.configs import PruneChannels
+from slipstream_builder.techniques.conversion.operators import OPERATORS
 from slipstream_builder.techniques.graphs import constants
 from slipstream_builder.techniques.training import course
 
@@ -148,6 +149,27 @@ def test_a_graph_that_torch_cannot_run_is_refused_in_words(make_model, make_cont
 
     with pytest.raises(TechniqueError, match="does not run in torch"):
         apply(PruneChannels(0.5), model, make_context(model, floats(60, 32)))
+
+
+def test_a_conversion_that_answers_otherwise_is_refused_before_training(make_mlp, make_context, floats, monkeypatch):
+    monkeypatch.setitem(OPERATORS, "Tanh", OPERATORS["Sigmoid"])
+    model = make_mlp(64)
+
+    with pytest.raises(TechniqueError, match="output y of the graph converted to torch differs"):
+        apply(PruneChannels(0.5), model, make_context(model, floats(50, 64)))
+
+
+def test_a_graph_of_opset_11_is_pruned(make_model, make_context, floats):
+    nodes = [
+        ("Gemm", "x w1", "h", {}),
+        ("Relu", "h", "r", {}),
+        ("Unsqueeze", "r", "u", {"axes": [1]}),
+        ("Squeeze", "u", "s", {"axes": [1]}),
+        ("Gemm", "s w2", "y", {}),
+    ]
+    model = make_model(nodes, {"w1": floats(32, 64), "w2": floats(64, 8)}, x=[32], y=[8], opset=11)
+
+    assert shapes(apply(PruneChannels(0.5), model, make_context(model, floats(60, 32))))["w1"] == (32, 32)
 
 
 def test_a_model_without_hidden_channels_cannot_be_pruned(make_model, make_context, floats):
