@@ -19,18 +19,18 @@ def main() -> int:
     """Measure what the arguments ask for; return the exit code."""
     arguments = _arguments()
     names = tuple(arguments.only) if arguments.only else tuple(case.name for case in cases.CASES)
-    found = results.read(results.FILE)
+    found, broken = results.read(results.FILE), []
     for case in cases.CASES:
         if case.name not in names:
             continue
         try:
             found = found.merged(_measure(case, arguments), tuple(case.name for case in cases.CASES))
         except BenchError as error:
-            print(f"build: failed {error}")
-            return 1
+            broken.append(str(error))
+            continue
         results.write(found, results.FILE)
         table.rewrite(found)
-    kept, line = verdict.line(found, names)
+    kept, line = verdict.line(found, names, broken)
     print(f"{table.render(found)}\n\n{line}")
     return 0 if kept else 1
 

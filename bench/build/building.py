@@ -58,6 +58,7 @@ def write_manifest(case: cases.Case, folder: Path) -> Path:
                 "dataset": {"uri": f"file:{store.UNLABELLED_FILE}"},
                 "budgetSeconds": case.budget_seconds,
             },
+            "objective": {"percentile": 99, "latencyMilliseconds": cases.LATENCY_MILLISECONDS},
             "serving": {"resources": {"cpu": "1"}},
         },
     }

@@ -1,13 +1,18 @@
 """Holds the measured figures against the promised ones; pure."""
 
+from collections.abc import Sequence
+
 from bench.build import cases
 from bench.build.results import CaseResult, Entry, Results
 from slipstream_builder.measuring.latency import Timing
 
 
-def line(results: Results, names: tuple[str, ...]) -> tuple[bool, str]:
-    """Return whether the models `names` keep all promises, and the one line that says so."""
-    missed, kept = [], []
+def line(results: Results, names: Sequence[str], broken: Sequence[str] = ()) -> tuple[bool, str]:
+    """Return whether the models `names` keep all promises, and the one line that says so.
+
+    `broken` says what could not be measured at all this time, whatever an earlier run found.
+    """
+    missed, kept = list(broken), []
     for case in cases.CASES:
         if case.name not in names:
             continue

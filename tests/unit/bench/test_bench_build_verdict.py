@@ -64,6 +64,12 @@ def test_the_last_line_fails_for_a_model_that_was_not_measured():
     assert line == "build: failed encoder: was not measured"
 
 
+def test_what_could_not_be_measured_fails_even_after_a_good_run():
+    kept, line = verdict.line(Results((result(),)), ("recommender",), ["recommender: no network"])
+    assert not kept
+    assert line == "build: failed recommender: no network"
+
+
 def test_the_last_line_says_ok_with_the_figures():
     assert verdict.line(Results((result(),)), ("recommender",)) == (
         True,
