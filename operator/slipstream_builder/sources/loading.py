@@ -1,5 +1,6 @@
 """Turns the fetched bytes into a model that can be built from: ONNX, safe, runnable, with a free batch axis."""
 
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ import onnx
 
 from slipstream_builder.errors import SourceError
 from slipstream_builder.sources import confinement
+from slipstream_builder.sources.addresses import redacted
 from slipstream_builder.sources.fetch import Fetched
 from slipstream_builder.sources.finding import MODEL
 from slipstream_builder.sources.kinds import EXPORT
@@ -42,8 +44,10 @@ def refuse_pickles(uri: str) -> None:
     Raises:
         SourceError: the name is that of a pickled checkpoint.
     """
-    if uri.lower().endswith(_PICKLES):
-        raise SourceError(f"model {uri}: a pickled checkpoint runs code when loaded, so it is never opened; {EXPORT}")
+    if re.split("[?#]", uri)[0].lower().endswith(_PICKLES):
+        raise SourceError(
+            f"model {redacted(uri)}: a pickled checkpoint runs code when loaded, so it is never opened; {EXPORT}"
+        )
 
 
 def load(
