@@ -33,8 +33,8 @@ def arguments(tmp_path):
     return _arguments(tmp_path, "store", TECHNIQUES, "--summary", tmp_path / "summary.json")
 
 
-def _arguments(folder, store, techniques, *more):
-    recipe = {**write_case(folder), "mode": "Manual", "techniques": techniques}
+def _arguments(folder, store, techniques, *more, items=800):
+    recipe = {**write_case(folder, items), "mode": "Manual", "techniques": techniques}
     (folder / "recipe.json").write_text(json.dumps(recipe))
     paths = ["--recipe", folder / "recipe.json", "--store", folder / store, *more]
     return [sys.executable, "-m", "slipstream_builder", "build", *map(str, paths)]
@@ -168,13 +168,22 @@ def test_a_candidate_whose_process_dies_fails_alone(arguments, tmp_path):
     assert "memory" in candidates["int8"]["reason"]
 
 
-def test_a_full_disk_is_told_in_a_line_and_leaves_nothing_that_looks_whole(arguments, tmp_path):
+@pytest.mark.parametrize(
+    "most_bytes",
+    [
+        pytest.param(3000, id="when the model is checked"),
+        pytest.param(18000, id="when the report is packaged"),
+    ],
+)
+def test_a_full_disk_is_told_in_a_line_and_leaves_nothing_that_looks_whole(tmp_path, most_bytes):
+    arguments = _arguments(tmp_path, "store", TECHNIQUES, "--summary", tmp_path / "summary.json", items=200)
     # A limit on file sizes stands in for the full disk: the system refuses the write in the same way.
-    limited = ["prlimit", "--fsize=3000", *arguments]
+    limited = ["prlimit", f"--fsize={most_bytes}", *arguments]
     done = finish(limited)
     assert done.returncode == 3, done.stderr
     assert done.stderr.count("\n") == 1
     assert "no space left" in done.stderr
+    assert ('"package"' in done.stdout) == (most_bytes > 3000)
     assert BuildSummary.from_json((tmp_path / "summary.json").read_text()).reason == "OutOfDisk"
     assert not list((tmp_path / "store").glob("sha256-*"))
     assert not list((tmp_path / "store").glob(".work-*"))

@@ -31,13 +31,17 @@ def profile(
 ) -> tuple[OperatorShare, ...]:
     """Return the operator types of `model` that took the most time over `rows`, the greediest first.
 
-    The operators are those that ONNX Runtime really runs, after its own fusions.
+    The operators are those that ONNX Runtime really runs, after its own fusions. Where the profile cannot be written,
+    as on a full disk, which ONNX Runtime does not tell, there is none to return.
     """
     with tempfile.TemporaryDirectory(prefix="slipstream-") as folder:
         session = sessions.open_session(model, threads, accelerator, profile=Path(folder) / "profile")
         for _ in range(max(2, min(RUNS, int(_SECONDS / max(seconds_a_run, 1e-6))))):
             sessions.run(session, rows)
-        events = json.loads(Path(session.end_profiling()).read_text())
+        try:
+            events = json.loads(Path(session.end_profiling()).read_text())
+        except (OSError, ValueError):
+            return ()
     return shares(events)
 
 

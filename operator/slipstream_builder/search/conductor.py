@@ -169,7 +169,7 @@ def _last_word(candidate: Candidate, finished: Mapping[str, Finished]) -> Finish
 
 
 def _from(record: Record) -> Finished:
-    return Finished("failed", record.failure) if record.failure else Finished("built", record=record)
+    return Finished("failed", record.failure, record) if record.failure else Finished("built", record=record)
 
 
 def _failure(ended: Ended) -> str:

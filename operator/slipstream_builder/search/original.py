@@ -111,7 +111,7 @@ def _optimised(bench: Bench, source: bytes) -> _Optimised:
             f"the time budget of {bench.recipe.budget_seconds} s ran out before the original was optimised; raise it"
         )
     record = finished.record
-    if record is None:
+    if record is None or record.failure is not None:
         return _Optimised(source, notes=(f"the graph was left as it is: {finished.reason}",))
     model = bench.workshop.cache.model(candidate.name)
     difference = _difference(bench.open(source), bench.open(model), bench)

@@ -27,6 +27,11 @@ class Finished:
         """Whether the accuracy gate refused it."""
         return self.record is not None and self.record.judgement is not None and self.record.judgement.inaccurate
 
+    @property
+    def impossible(self) -> bool:
+        """Whether a technique refused the model, which a process that crashed or ran out of memory does not tell."""
+        return self.record is not None and self.record.failure is not None
+
 
 def in_order(candidates: Iterable[Candidate], finished: Mapping[str, Finished]) -> list[Candidate]:
     """Return the candidates as they should start: those whose milder relatives are still unknown come last."""
@@ -40,8 +45,8 @@ def pointless(candidate: Candidate, finished: Mapping[str, Finished]) -> str | N
             continue
         if finished[name].inaccurate:
             return f"left out: {name}, which takes less away, already loses too much"
-        if finished[name].status == "failed":
-            return f"left out: {name}, which does the same less far, failed ({finished[name].reason})"
+        if finished[name].impossible:
+            return f"left out: {name}, which does the same less far, cannot be built ({finished[name].reason})"
     return None
 
 

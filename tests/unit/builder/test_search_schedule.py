@@ -27,7 +27,8 @@ def test_a_harder_variant_is_left_out_once_a_milder_one_lost_too_much():
 
 
 def test_a_harder_variant_is_left_out_with_the_reason_for_which_a_milder_one_cannot_be_built():
-    reason = schedule.pointless(HARD, {"pruned50": Finished("failed", "no layer can be pruned")})
+    refused = Finished("failed", "no layer can be pruned", Record("key", failure="no layer can be pruned"))
+    reason = schedule.pointless(HARD, {"pruned50": refused})
     assert "no layer can be pruned" in reason
 
 
@@ -37,6 +38,7 @@ def test_a_harder_variant_is_left_out_with_the_reason_for_which_a_milder_one_can
         pytest.param(judged(accurate=True), id="it passed"),
         pytest.param(judged(accurate=True, isolated=False), id="it failed another gate"),
         pytest.param(Finished("skipped", "no time"), id="there was no time for it"),
+        pytest.param(Finished("failed", "killed"), id="its process crashed"),
     ],
 )
 def test_a_harder_variant_stays_in_the_race_when_the_milder_one_lost_no_accuracy(end):
