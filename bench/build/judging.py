@@ -7,6 +7,7 @@ from statistics import median
 
 from bench.build import cases, results
 from bench.build.building import Built
+from bench.build.models.store import BenchError
 from bench.build.peers import Peer
 from slipstream_builder import inputs, sessions
 from slipstream_builder.gate import evaluate
@@ -58,7 +59,11 @@ class Judge:
 
 
 def judge_all(case: cases.Case, built: Built, peers: tuple[Peer, ...], manifest: Path) -> results.CaseResult:
-    """Return the results of our chosen variant and of every peer, side by side."""
+    """Return the results of our chosen variant and of every peer, side by side.
+
+    Raises:
+        BenchError: our own variant does not run.
+    """
     recipe, given = load(manifest)
     judge = Judge(recipe, given)
     chosen, baseline = built.manifest.variant(built.manifest.chosen), built.model(built.manifest.baseline)
@@ -70,6 +75,8 @@ def judge_all(case: cases.Case, built: Built, peers: tuple[Peer, ...], manifest:
             opened[name] = sessions.open_session(model, recipe.threads)
             entries.append(judge.judge(name, chosen.techniques if name == OURS else (), model, opened[name]))
         except Exception as error:  # noqa: BLE001  # a model that will not run is its maker's result
+            if name == OURS:
+                raise BenchError(f"{case.name}: our own variant does not run: {error}") from error
             opened.pop(name, None)
             refused.append(results.Entry(name, (), False, f"does not run: {' '.join(str(error).split())[:160]}"))
     measured = profile.measure(opened, given.sample, profile.Timer(time.perf_counter, time.process_time))
