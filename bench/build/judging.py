@@ -74,7 +74,7 @@ def judge_all(case: cases.Case, built: Built, peers: tuple[Peer, ...], manifest:
         try:
             opened[name] = sessions.open_session(model, recipe.threads)
             entries.append(judge.judge(name, chosen.techniques if name == OURS else (), model, opened[name]))
-        except Exception as error:  # noqa: BLE001  # a model that will not run is its maker's result
+        except Exception as error:  # a model that will not run is its maker's result
             if name == OURS:
                 raise BenchError(f"{case.name}: our own variant does not run: {error}") from error
             opened.pop(name, None)
