@@ -5,6 +5,7 @@ a graph is wrong (a reshape to fixed sizes, say), it would break the model; so e
 tried on a copy, and groups that do not survive the trial are left alone. Outputs never change their shape.
 """
 
+import gc
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
@@ -96,7 +97,14 @@ def prunable_roots(
         shapes = [output.shape for output in network(*examples)]
     apart = {layer for attention in attentions for layer in attention.layers(network)}
     roots = Channels(network, examples).roots(apart)
-    return [root for root in roots if _survives(convert(), root, examples, shapes)]
+    del network
+    found = []
+    for root in roots:
+        gc.collect()  # a dependency graph holds its network in cycles: without this, one copy a trial would pile up
+        if _survives(convert(), root, examples, shapes):
+            found.append(root)
+    gc.collect()
+    return found
 
 
 def _survives(network: Interpreter, root: int, examples: Sequence[Tensor], shapes: list[torch.Size]) -> bool:

@@ -5,6 +5,7 @@ Whole heads leave the projections of queries, keys and values and the reader of 
 output projection ignores it; an attention of any other make is left alone.
 """
 
+import gc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -114,6 +115,7 @@ def _sources(product: Step, made: Mapping[str, Step]) -> set[nn.Module]:
 
 def has_free_heads(attention: Attention, convert: Callable[[], Interpreter], examples: Sequence[Tensor]) -> bool:
     """Say whether a model without its first head answers as one that ignores it; `convert` gives a fresh copy."""
+    gc.collect()  # earlier trials' copies lie about in cycles
     without, silent = convert(), convert()
     try:
         attention.remove(without, [0])
