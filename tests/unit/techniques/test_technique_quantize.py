@@ -113,3 +113,19 @@ def test_an_old_opset_is_raised_to_one_the_techniques_know(make_model, make_cont
 def test_a_model_that_is_none_is_refused_in_words(make_context, floats):
     with pytest.raises(TechniqueError, match="cannot be simplified"):
         apply(Optimize(), onnx.ModelProto(), make_context(onnx.ModelProto(), floats(4, 4)))
+
+
+def test_static_int8_products_of_sequences_give_float_results(make_model, make_context, floats, tmp_path):
+    weights = {"w1": floats(32, 64), "b1": floats(64), "w2": floats(64, 32)}
+    nodes = [
+        ("MatMul", "x w1", "m1", {}),
+        ("Add", "m1 b1", "h1", {}),
+        ("Tanh", "h1", "a1", {}),
+        ("MatMul", "a1 w2", "y", {}),
+    ]
+    model = make_model(nodes, weights, x=[8, 32], y=[8, 32])
+
+    operators = executed(apply(QuantizeStatic(), model, make_context(model, floats(64, 8, 32))), tmp_path)
+
+    assert "MatMulIntegerToFloat" in operators
+    assert not operators & {"MatMul", "QLinearMatMul"}
