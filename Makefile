@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test lint unit property integration e2e format lock sync-crd clean
+.PHONY: help demo test lint unit property integration e2e bench-build bench-gate format lock sync-crd clean
 
 help:  ## Show the targets.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -53,6 +53,14 @@ e2e: $(INSTALLED)  ## The whole local run on a small model.
 	@echo "e2e: slipstream up on a small model: build, serve, load, scale"
 	@$(BIN)/pytest -q tests/e2e
 
+bench-build: $(INSTALLED)  ## Measure the builder beside other tools on three real models (about 40 minutes).
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bench/build/requirements.txt
+	@$(BIN)/python -m bench.gate
+	@$(BIN)/python -m bench.build
+
+bench-gate: $(INSTALLED)  ## How often the gate errs, over synthetic candidates.
+	@$(BIN)/python -m bench.gate
+
 format: $(INSTALLED)  ## Format the code.
 	@$(BIN)/ruff check --quiet --fix . && $(BIN)/ruff format --quiet .
 
@@ -63,6 +71,7 @@ lock: $(INSTALLED)  ## Renew the pinned dependencies, of development and of the 
 	@$(COMPILE) pyproject.toml --extra operator --extra builder --extra runtime --extra dev -o constraints.txt
 	@$(COMPILE) pyproject.toml --extra builder --constraint constraints.txt -o images/builder.txt
 	@echo hatchling | $(COMPILE) - --constraint constraints.txt -o images/wheel.txt
+	@$(COMPILE) bench/build/requirements.in --constraint constraints.txt -o bench/build/requirements.txt
 
 sync-crd:  ## Copy the CRD to where the command line and the chart need it.
 	@cp crds/agentdeployments.yaml operator/slipstream_operator/api/agentdeployments.yaml
