@@ -27,6 +27,7 @@ from slipstream_contract.recipe import Recipe
 from slipstream_contract.summary import EXIT_CODES, BuildSummary
 
 T = TypeVar("T")
+_STORES = ("", "artifacts/", "*/artifacts/", ".slipstream/*/artifacts/")
 
 
 def build_command(
@@ -73,11 +74,17 @@ def report_command(folder: Path, load_file: Path | None, out: Path | None) -> in
 
 
 def _artifact(folder: Path) -> Path:
-    """Return `folder`, or the newest artifact in it: in a store, in a deployment's state, or in several of these."""
+    """Return `folder`, or the newest artifact in it: in a store, in a deployment's state, or in several of these.
+
+    Raises:
+        RecipeError: there is none.
+    """
     if (folder / REPORT_JSON_FILE).exists():
         return folder
-    found = [path for pattern in ("", "artifacts/", "*/artifacts/") for path in folder.glob(f"{pattern}sha256-*")]
-    return max(found, key=lambda path: path.stat().st_mtime, default=folder)
+    found = [path for pattern in _STORES for path in folder.glob(f"{pattern}sha256-*")]
+    if not found:
+        raise RecipeError(f"{folder}: there is no artifact in it; give the folder that a build named, or build first")
+    return max(found, key=lambda path: path.stat().st_mtime)
 
 
 def _read(cls: type[T], path: Path) -> T:
