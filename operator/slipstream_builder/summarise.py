@@ -54,8 +54,10 @@ def headline(report: BuildReport, speedup: float, ratio: float) -> str:
     """Return what the build achieved, in a sentence."""
     chosen = report.candidate(report.chosen)
     if report.chosen == report.baseline:
-        tried = len(report.candidates) - 1
+        tried = sum(outcome.status != "skipped" for outcome in report.candidates) - 1
         why = f"none of the {tried} candidates tried is faster and passes every gate" if tried else report.plan
+        if not tried and len(report.candidates) > 1:
+            why = f"no candidate was built to its end ({report.candidates[1].reason})"
         return f"The optimised original serves: {why}."
     sentence = (
         f"{report.chosen} runs {speedup:.1f} times faster than the optimised original at batch {SERVED_BATCH} "
