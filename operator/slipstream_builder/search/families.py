@@ -45,18 +45,19 @@ def on_cuda() -> Family:
 def on_cpu(kind: GraphKind, int8_dot: bool) -> Family:
     """Return what runs faster on a CPU; without `int8_dot`, int8 weights keep to 7 bits, or products would saturate."""
     rows = (Optimize(), QuantizeRows(reduce_range=not int8_dot))
+    static = (Optimize(), QuantizeStatic("MinMax", not int8_dot))
     weights = (Optimize(), QuantizeWeights(8))
     bits = "" if int8_dot else "; this processor has no int8 dot product, so weights keep to 7 bits"
     match kind:
         case "transformer":
             candidates = (
                 Candidate("int8-rows", rows),
+                Candidate("int8-static", static),
                 Candidate("weights8", weights),
                 *_pruned((0.25, 0.5), rows, "int8-rows"),
             )
-            reason = "its activations spread too unevenly for scales calibrated once, so each row gets its own"
+            reason = "its activations spread unevenly: a scale for each row suits them, one for all must prove itself"
         case "convolutional":
-            static = (Optimize(), QuantizeStatic("MinMax", not int8_dot))
             candidates = (
                 Candidate("int8-static", static),
                 Candidate("int8-percentile", (Optimize(), QuantizeStatic("Percentile", not int8_dot))),
@@ -66,7 +67,6 @@ def on_cpu(kind: GraphKind, int8_dot: bool) -> Family:
             )
             reason = "convolutions run in int8 with calibrated scales, and cost falls with the square of the channels"
         case "dense":
-            static = (Optimize(), QuantizeStatic("MinMax", not int8_dot))
             candidates = (
                 Candidate("int8-static", static),
                 Candidate("int8-rows", rows),

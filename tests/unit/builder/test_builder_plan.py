@@ -38,7 +38,13 @@ def test_each_kind_of_network_gets_what_suits_it_the_cheap_ones_first():
         "pruned50-int8",
         "pruned75-int8",
     ]
-    assert names(kind="transformer") == ["int8-rows", "weights8", "pruned25-int8-rows", "pruned50-int8-rows"]
+    assert names(kind="transformer") == [
+        "int8-rows",
+        "int8-static",
+        "weights8",
+        "pruned25-int8-rows",
+        "pruned50-int8-rows",
+    ]
     assert names(kind="convolutional")[0] == "int8-static"
     assert names(kind="convolutional")[-3:] == ["pruned25-int8", "pruned50-int8", "pruned75-int8"]
 
