@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from slipstream_builder import sessions
 from slipstream_builder.arrays import Array, Policy, Rows, count, take
 from slipstream_builder.errors import RecipeError, SourceError, ValidationError
+from slipstream_builder.fetching.addresses import redacted
+from slipstream_builder.fetching.fetch import Fetched, Role, fetch
+from slipstream_builder.fetching.meter import Report
 from slipstream_builder.gate import evaluate
 from slipstream_builder.reporting import Reporter
 from slipstream_builder.sources import loading
-from slipstream_builder.sources.addresses import redacted
-from slipstream_builder.sources.fetch import Fetched, Role, fetch
-from slipstream_builder.sources.meter import Report
 from slipstream_builder.techniques.context import Explore
 from slipstream_builder.validation import dataset, episodes, metrics, own
 from slipstream_builder.validation.episodes import Episodes

@@ -8,8 +8,8 @@ import onnx
 
 from slipstream_builder.arrays import Scores
 from slipstream_builder.errors import TechniqueError
+from slipstream_builder.fetching.fetch import Fetched
 from slipstream_builder.inputs import Files, Inputs, load_data
-from slipstream_builder.sources.fetch import Fetched
 from slipstream_builder.sources.loading import SourceModel
 from slipstream_builder.techniques import configs
 from slipstream_contract import codec

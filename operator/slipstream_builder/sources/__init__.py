@@ -1,1 +1,1 @@
-"""Brings the model and the data in, and refuses what is not safe to touch."""
+"""Opens the model that was fetched, in a confined process, and refuses what is not safe to build from."""

@@ -8,9 +8,9 @@ from pathlib import Path
 import onnx
 
 from slipstream_builder.errors import SourceError
+from slipstream_builder.fetching.addresses import redacted
+from slipstream_builder.fetching.fetch import Fetched
 from slipstream_builder.sources import confinement
-from slipstream_builder.sources.addresses import redacted
-from slipstream_builder.sources.fetch import Fetched
 from slipstream_builder.sources.finding import MODEL
 from slipstream_builder.sources.kinds import EXPORT
 from slipstream_builder.sources.rows import synthetic_rows

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from slipstream_builder.errors import SourceError
-from slipstream_builder.sources.fetch import Fetched, Role, fetch
-from slipstream_builder.sources.guard import system_lookup
-from slipstream_builder.sources.surroundings import Surroundings
-from slipstream_builder.sources.transfer import Limits
+from slipstream_builder.fetching.fetch import Fetched, Role, fetch
+from slipstream_builder.fetching.guard import system_lookup
+from slipstream_builder.fetching.surroundings import Surroundings
+from slipstream_builder.fetching.transfer import Limits
 from slipstream_contract.recipe import Source
 
 _ROLE = Role("model", SourceError)

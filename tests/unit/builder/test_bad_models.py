@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from slipstream_builder.errors import SourceError
+from slipstream_builder.fetching.fetch import Fetched
 from slipstream_builder.sources import confinement, loading
-from slipstream_builder.sources.fetch import Fetched
 from slipstream_contract.summary import EXIT_CODES
 from slipstream_testing import bad_models, onnx_models
 from slipstream_testing.inspector import Inspector

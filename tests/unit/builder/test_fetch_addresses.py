@@ -2,8 +2,8 @@
 
 import pytest
 
-from slipstream_builder.sources import guard
-from slipstream_builder.sources.addresses import HubFile, hub_file_of, redacted
+from slipstream_builder.fetching import guard
+from slipstream_builder.fetching.addresses import HubFile, hub_file_of, redacted
 
 
 @pytest.mark.parametrize(

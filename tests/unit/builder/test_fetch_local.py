@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from slipstream_builder.sources import transfer
+from slipstream_builder.fetching import transfer
 from slipstream_testing.fetching import Fetcher
 
 BODY = bytes(range(256)) * 100

@@ -50,7 +50,7 @@ def web() -> Iterator[HostileWeb]:
 def fetcher(tmp_path: Path, web: HostileWeb, monkeypatch: pytest.MonkeyPatch) -> Fetcher:
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "HF_TOKEN"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("slipstream_builder.sources.hub.get_token", lambda: None)
+    monkeypatch.setattr("slipstream_builder.fetching.hub.get_token", lambda: None)
     here = web.url("")
     return Fetcher(tmp_path, {"STORAGE_EMULATOR_HOST": here, "AWS_ENDPOINT_URL": here, "HF_ENDPOINT": here})
 

@@ -7,8 +7,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from slipstream_builder import sessions
 from slipstream_builder.errors import SourceError
+from slipstream_builder.fetching.fetch import Fetched
 from slipstream_builder.sources import confinement, loading
-from slipstream_builder.sources.fetch import Fetched
 from slipstream_builder.techniques.optimize import optimize
 from slipstream_testing import onnx_models
 from slipstream_testing.inspector import Inspector

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from slipstream_builder.sources.links import open_inside
+from slipstream_builder.fetching.links import open_inside
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import torch
 
 from slipstream_builder import sessions
 from slipstream_builder.errors import SourceError
+from slipstream_builder.fetching.fetch import Fetched
 from slipstream_builder.sources import confinement, loading
 from slipstream_builder.sources.agreement import difference, tolerance
-from slipstream_builder.sources.fetch import Fetched
 from slipstream_testing.bad_programs import Bomb
 from slipstream_testing.inspector import Inspector
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from slipstream_builder.errors import BuilderError
+from slipstream_builder.fetching import addresses, links
+from slipstream_builder.fetching.addresses import local_path, redacted
+from slipstream_builder.fetching.credentials import open_secret
+from slipstream_builder.fetching.meter import Meter, Report
+from slipstream_builder.fetching.surroundings import Surroundings
+from slipstream_builder.fetching.transfer import CHUNK, Limits, Sink, TransferError, persist, reason
 from slipstream_builder.files import is_disk_full
-from slipstream_builder.sources import addresses, links
-from slipstream_builder.sources.addresses import local_path, redacted
-from slipstream_builder.sources.credentials import open_secret
-from slipstream_builder.sources.meter import Meter, Report
-from slipstream_builder.sources.surroundings import Surroundings
-from slipstream_builder.sources.transfer import CHUNK, Limits, Sink, TransferError, persist, reason
 from slipstream_contract.recipe import Source
 
 _SHORT = 4
@@ -88,7 +88,7 @@ def _transfer(source: Source, sink: Sink, limits: Limits, here: Surroundings, us
             while chunk := stream.read(CHUNK):
                 sink.write(chunk)
         return
-    from slipstream_builder.sources import remote  # noqa: PLC0415  # half a second that local files need not pay
+    from slipstream_builder.fetching import remote  # noqa: PLC0415  # half a second that local files need not pay
 
     secret = open_secret(source.secret, here.secrets) if source.secret else None
     try:

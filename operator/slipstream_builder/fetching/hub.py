@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 from huggingface_hub import get_token, hf_hub_url
 
-from slipstream_builder.sources.addresses import HubFile
-from slipstream_builder.sources.credentials import Secret
+from slipstream_builder.fetching.addresses import HubFile
+from slipstream_builder.fetching.credentials import Secret
 
 DENIED = "no such repository, or it is private or gated: give a secret with HF_TOKEN whose user may read it"
 _ENDPOINT = "https://huggingface.co"

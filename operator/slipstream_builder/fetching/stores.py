@@ -16,10 +16,10 @@ import obstore
 from obstore.exceptions import BaseError, PreconditionError
 from obstore.store import GCSStore, S3Store
 
-from slipstream_builder.sources import egress, guard, store_errors, web
-from slipstream_builder.sources.addresses import Object
-from slipstream_builder.sources.credentials import Secret
-from slipstream_builder.sources.transfer import CHUNK, BrokenOffError, Limits, Sink, TransferError
+from slipstream_builder.fetching import egress, guard, store_errors, web
+from slipstream_builder.fetching.addresses import Object
+from slipstream_builder.fetching.credentials import Secret
+from slipstream_builder.fetching.transfer import CHUNK, BrokenOffError, Limits, Sink, TransferError
 
 Store = S3Store | GCSStore
 

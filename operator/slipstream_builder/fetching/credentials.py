@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from slipstream_builder.sources.transfer import TransferError
+from slipstream_builder.fetching.transfer import TransferError
 
 _MAX_BYTES = 1 << 20  # the most that Kubernetes keeps in a secret
 

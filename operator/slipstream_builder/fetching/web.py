@@ -17,9 +17,9 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from slipstream_builder.sources import guard
-from slipstream_builder.sources.addresses import redacted
-from slipstream_builder.sources.transfer import CHUNK, BrokenOffError, Limits, Sink, TransferError, reason
+from slipstream_builder.fetching import guard
+from slipstream_builder.fetching.addresses import redacted
+from slipstream_builder.fetching.transfer import CHUNK, BrokenOffError, Limits, Sink, TransferError, reason
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})

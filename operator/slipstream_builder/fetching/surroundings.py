@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from slipstream_builder.sources import guard
+from slipstream_builder.fetching import guard
 from slipstream_contract.names import CLAIMS_PATH, SECRETS_PATH
 
 

@@ -4,10 +4,10 @@ import base64
 from collections.abc import Callable
 from urllib.parse import unquote, urlsplit
 
-from slipstream_builder.sources import addresses, hub, stores, web
-from slipstream_builder.sources.credentials import Secret
-from slipstream_builder.sources.surroundings import Surroundings
-from slipstream_builder.sources.transfer import Limits, Sink
+from slipstream_builder.fetching import addresses, hub, stores, web
+from slipstream_builder.fetching.credentials import Secret
+from slipstream_builder.fetching.surroundings import Surroundings
+from slipstream_builder.fetching.transfer import Limits, Sink
 
 Attempt = Callable[[float], None]
 """Reads the file from where the sink stands, within so many seconds."""

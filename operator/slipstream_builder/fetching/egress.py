@@ -11,8 +11,8 @@ import threading
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from slipstream_builder.sources import guard
-from slipstream_builder.sources.transfer import reason
+from slipstream_builder.fetching import guard
+from slipstream_builder.fetching.transfer import reason
 
 _HEAD_BYTES = 64 << 10
 _PIECE = 256 << 10

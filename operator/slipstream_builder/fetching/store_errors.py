@@ -9,7 +9,7 @@ from obstore.exceptions import (
     UnauthenticatedError,
 )
 
-from slipstream_builder.sources.transfer import BrokenOffError, TransferError
+from slipstream_builder.fetching.transfer import BrokenOffError, TransferError
 
 UNFIT = "the address or the credentials have a form that the store does not take; check both"
 _STATUS = re.compile(r"status code: (\d{3})")

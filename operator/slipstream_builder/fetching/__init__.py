@@ -1,0 +1,1 @@
+"""Brings files in from paths, volume claims, the web and object stores, and refuses what no build may reach."""
