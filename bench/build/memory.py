@@ -5,14 +5,14 @@ import threading
 from pathlib import Path
 from types import TracebackType
 
-_SECONDS = 0.05
+_SECONDS = 0.1
 _PROC = Path("/proc")
 
 
 class PeakMemory:
     """While entered, follows the tree of processes below `root`; `peak_bytes` is the most they held at once.
 
-    A page that two of them share counts twice, and what lives shorter than 50 ms may be missed.
+    A page that several of them share counts once (proportional set sizes); what lives under 100 ms may be missed.
     """
 
     def __init__(self, root: int) -> None:
@@ -33,7 +33,7 @@ class PeakMemory:
 
     def _follow(self) -> None:
         while not self._end.wait(_SECONDS):
-            self.peak_bytes = max(self.peak_bytes, sum(map(_resident_bytes, _tree(self._root))))
+            self.peak_bytes = max(self.peak_bytes, sum(map(_held_bytes, _tree(self._root))))
 
 
 def _tree(root: int) -> list[int]:
@@ -46,10 +46,10 @@ def _tree(root: int) -> list[int]:
     return found
 
 
-def _resident_bytes(process: int) -> int:
-    """Return the resident bytes, 0 when it has ended; VmRSS is in units of 1024 bytes."""
+def _held_bytes(process: int) -> int:
+    """Return the bytes it holds, 0 when it has ended; Pss is in units of 1024 bytes."""
     with contextlib.suppress(OSError):
-        for line in (_PROC / str(process) / "status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
+        for line in (_PROC / str(process) / "smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
                 return int(line.split()[1]) << 10
     return 0

@@ -1,5 +1,6 @@
 """ONNX Runtime's own quantisation with its defaults: what its documentation tells a user to run."""
 
+import contextlib
 import logging
 import tempfile
 from collections.abc import Callable
@@ -53,7 +54,8 @@ def _made(name: str, source: Path, quantize: Callable[[Path, Path], Any]) -> Pee
     former = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with tempfile.TemporaryDirectory() as folder:
+        # The quantisers leave scratch files in the folder they run in.
+        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
             prepared, target = Path(folder) / "prepared.onnx", Path(folder) / "quantized.onnx"
             _prepare(source, prepared)
             quantize(prepared, target)

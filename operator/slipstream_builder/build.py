@@ -8,7 +8,7 @@ from slipstream_builder.artifact import package, workspace
 from slipstream_builder.errors import RecipeError
 from slipstream_builder.files import write_atomically
 from slipstream_builder.gate import evaluate
-from slipstream_builder.measuring import machine
+from slipstream_builder.measuring import limits, machine
 from slipstream_builder.measuring.latency import SERVED_BATCH
 from slipstream_builder.outcome import BuildReport, GateSettings, Outcome
 from slipstream_builder.reporting import Reporter
@@ -26,12 +26,12 @@ from slipstream_contract.summary import BuildSummary
 class Place:
     """Where a build works: the artifact store, and an empty folder on its file system, which the caller removes.
 
-    `workers` candidates are built at a time.
+    `workers` candidates are built at a time; None: as many as processors and memory allow.
     """
 
     store: Path
     work: Path
-    workers: int
+    workers: int | None
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,8 @@ def _prepared(
     task = tasks.Task("", (), False, False, recipe, files.digests, *specs, str(shared), str(cache), key)
     folder = place.work / "tasks"
     folder.mkdir()
-    workshop = conductor.Workshop(task, folder, place.workers, reporter)
+    workers = place.workers or limits.workers(recipe.threads, files.model.size)
+    workshop = conductor.Workshop(task, folder, workers, reporter)
     source = _Source(files.digests, files.model.size, *specs, given.notes)
     return source, Bench(recipe, given.sample, accuracy, workshop, deadline, given.model.agreement)
 
@@ -121,7 +122,7 @@ def _build(bench: Bench, source: _Source, place: Place) -> BuildSummary:
     report = BuildReport(
         name=bench.recipe.name,
         recipe_digest=bench.recipe.digest,
-        recipe=bench.recipe,
+        recipe=inputs.without_secrets(bench.recipe),
         inputs=source.digests,
         source_bytes=source.bytes,
         source_metric=estimate(bench.accuracy.baseline) if bench.accuracy else None,

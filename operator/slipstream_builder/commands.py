@@ -13,7 +13,6 @@ from slipstream_builder import build, summarise
 from slipstream_builder.artifact import workspace
 from slipstream_builder.errors import BuilderError, RecipeError, SourceError, ValidationError
 from slipstream_builder.files import disk_full_in_words, write_atomically
-from slipstream_builder.measuring import limits
 from slipstream_builder.outcome import BuildReport
 from slipstream_builder.report import text
 from slipstream_builder.report.page import render
@@ -112,8 +111,7 @@ def _build(recipe: Recipe, store: Path, work: Path | None, parallel: int | None,
     with disk_full_in_words(store):
         try:
             with workspace.draft(store) as folder, _temporary_files_in(work or folder):
-                workers = parallel or limits.workers(recipe.threads)
-                return build.run(recipe, build.Place(store, folder, workers), reporter)
+                return build.run(recipe, build.Place(store, folder, parallel), reporter)
         except (SourceError, ValidationError):
             # The candidates so far are of inputs that must change first.
             workspace.clear_cache(store, recipe.digest)

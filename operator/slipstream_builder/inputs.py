@@ -1,10 +1,11 @@
 """Gathers what a build starts from: the model, the items that decide, the rows to calibrate and measure with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from slipstream_builder import sessions
 from slipstream_builder.arrays import Array, Policy, Rows, count, take
 from slipstream_builder.errors import RecipeError, SourceError, ValidationError
+from slipstream_builder.fetching import addresses
 from slipstream_builder.fetching.addresses import redacted
 from slipstream_builder.fetching.fetch import Fetched, Role, fetch
 from slipstream_builder.fetching.meter import Report
@@ -14,7 +15,7 @@ from slipstream_builder.sources import loading
 from slipstream_builder.techniques.context import Explore
 from slipstream_builder.validation import dataset, episodes, metrics, own
 from slipstream_builder.validation.episodes import Episodes
-from slipstream_contract.recipe import Environment, Recipe, Validation
+from slipstream_contract.recipe import Environment, Recipe, Source, Validation
 
 _MODEL = Role("model", SourceError)
 _VALIDATION = Role("validation set", ValidationError)
@@ -210,3 +211,16 @@ def _require_enough(recipe: Recipe, metric: metrics.Metric, deciding: evaluate.D
 
 def _sample(rows: Rows) -> Rows:
     return take(rows, slice(0, min(count(rows), _SAMPLE)))
+
+
+def without_secrets(recipe: Recipe) -> Recipe:
+    """Return the recipe as an artifact may show it: its addresses without passwords and signatures."""
+
+    def shown(source: Source | None) -> Source | None:
+        return replace(source, uri=addresses.without_secrets(source.uri)) if source else None
+
+    validation = recipe.validation
+    if validation is not None:
+        validation = replace(validation, dataset=shown(validation.dataset))
+    model = shown(recipe.model) or recipe.model
+    return replace(recipe, model=model, validation=validation, unlabelled=shown(recipe.unlabelled))

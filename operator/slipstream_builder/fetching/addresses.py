@@ -95,17 +95,21 @@ def hub_file_of(uri: str) -> HubFile:
 
 
 def redacted(uri: str) -> str:
-    """Return `uri` as one short line without what may be secret in it: user, password, query and fragment."""
-    shown = "".join(letter if letter.isprintable() else "?" for letter in uri)
-    if "://" in shown:
-        scheme, _, rest = shown.partition("://")
-        place, mark, _ = rest.partition("?")
-        place = place.partition("#")[0]
-        authority, slash, path = place.partition("/")
-        if "@" in authority:
-            authority = f"***@{authority.rpartition('@')[2]}"
-        shown = f"{scheme}://{authority}{slash}{path}{'?***' if mark else ''}"
+    """Return `uri` as one short line without what may be secret in it."""
+    shown = without_secrets("".join(letter if letter.isprintable() else "?" for letter in uri))
     return shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 3]}..."
+
+
+def without_secrets(uri: str) -> str:
+    """Return `uri` without user, password, query and fragment."""
+    if "://" not in uri:
+        return uri
+    scheme, _, rest = uri.partition("://")
+    place, mark, _ = rest.partition("?")
+    authority, slash, path = place.partition("#")[0].partition("/")
+    if "@" in authority:
+        authority = f"***@{authority.rpartition('@')[2]}"
+    return f"{scheme}://{authority}{slash}{path}{'?***' if mark else ''}"
 
 
 def _is_web_address(uri: str) -> bool:

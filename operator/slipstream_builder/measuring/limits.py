@@ -5,14 +5,18 @@ import os
 from pathlib import Path
 
 _CGROUPS = Path("/sys/fs/cgroup")
-_WORKER_BYTES = 2 << 30
-"""What one candidate's process may need: torch and a course of training, beside the model."""
+_SHARE_BYTES, _SHARE_FACTOR = 3 << 30, 6
+"""A build holds at most this many bytes, and this many times the bytes of its model."""
+_OWN_BYTES = 512 << 20
+_WORKER_BYTES, _WORKER_FACTOR = 768 << 20, 12
+"""What a candidate's process was measured to hold at most while it trains: torch, and so many times the model."""
 
 
-def workers(threads: int, root: Path = _CGROUPS) -> int:
+def workers(threads: int, model_bytes: int, root: Path = _CGROUPS) -> int:
     """Return how many candidates of `threads` threads each can be built at a time, at least one."""
     by_processors = int(processors(root) // threads)
-    by_memory = memory_bytes(root) // _WORKER_BYTES
+    room = min(memory_bytes(root), _SHARE_BYTES + _SHARE_FACTOR * model_bytes) - _OWN_BYTES
+    by_memory = room // (_WORKER_BYTES + _WORKER_FACTOR * model_bytes)
     return max(1, min(by_processors, by_memory))
 
 

@@ -64,6 +64,22 @@ def replace_constants(graph: onnx.GraphProto, changed: Mapping[str, Array]) -> N
             node.attribute.append(onnx.helper.make_attribute("value", value))
 
 
+def fused_biases(graph: onnx.GraphProto, constants: Mapping[str, Array]) -> dict[str, onnx.NodeProto]:
+    """Return, by the output of a MatMul with constant weights, the Add of a constant vector that alone reads it."""
+    used = consumers(graph)
+    products = {
+        node.output[0]: node
+        for node in graph.node
+        if node.op_type == "MatMul" and used[node.output[0]] == 1 and _rank(constants, node.input[1]) == 2
+    }
+    found: dict[str, onnx.NodeProto] = {}
+    for add in (node for node in graph.node if node.op_type == "Add"):
+        for product, bias in (tuple(add.input), tuple(reversed(add.input))):
+            if product in products and used[bias] == 1 and _fits(constants, bias, products[product].input[1]):
+                found[product] = add
+    return found
+
+
 def _tensor(array: Array, name: str) -> onnx.TensorProto:
     return numpy_helper.from_array(np.ascontiguousarray(array), name)
 
@@ -87,3 +103,11 @@ def _value(attribute: onnx.AttributeProto) -> Any:
     if isinstance(value, bytes):
         return value.decode()
     return tuple(value) if attribute.type in (attribute.INTS, attribute.FLOATS) else value
+
+
+def _fits(constants: Mapping[str, Array], bias: str, weight: str) -> bool:
+    return _rank(constants, bias) == 1 and constants[bias].shape[0] == constants[weight].shape[1]
+
+
+def _rank(constants: Mapping[str, Array], name: str) -> int:
+    return constants[name].ndim if name in constants and constants[name].dtype == np.float32 else -1

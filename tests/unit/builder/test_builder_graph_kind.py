@@ -86,4 +86,11 @@ def test_workers_stay_within_the_quota_of_processors_and_memory(tmp_path, files,
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    assert limits.workers(threads, tmp_path) == workers
+    assert limits.workers(threads, 1 << 20, tmp_path) == workers
+
+
+def test_a_large_model_is_trained_once_at_a_time_so_that_the_build_keeps_its_share_of_memory(tmp_path):
+    (tmp_path / "memory.max").write_text(str(1 << 40))
+
+    assert limits.workers(1, 90 << 20, tmp_path) == 1
+    assert limits.workers(1, 1 << 20, tmp_path) == min(3, int(limits.processors(tmp_path)))

@@ -91,7 +91,7 @@ class Interpreter(nn.Module):
         return found
 
     def _steps(self, graph: onnx.GraphProto) -> list[Step]:
-        biases = fused_biases(graph, self._constants)
+        biases = graphs.fused_biases(graph, self._constants)
         absorbed = {add.output[0] for add in biases.values()}
         nodes = [node for node in graph.node if node.op_type != "Constant" and node.output[0] not in absorbed]
         return [self._step(node, biases.get(node.output[0])) for node in nodes]
@@ -148,22 +148,6 @@ class Interpreter(nn.Module):
         return fixed
 
 
-def fused_biases(graph: onnx.GraphProto, constants: Mapping[str, Array]) -> dict[str, onnx.NodeProto]:
-    """Return, by the output of a MatMul with constant weights, the Add of a constant vector that alone reads it."""
-    used = graphs.consumers(graph)
-    products = {
-        node.output[0]: node
-        for node in graph.node
-        if node.op_type == "MatMul" and used[node.output[0]] == 1 and _rank(constants, node.input[1]) == 2
-    }
-    found: dict[str, onnx.NodeProto] = {}
-    for add in (node for node in graph.node if node.op_type == "Add"):
-        for product, bias in (tuple(add.input), tuple(reversed(add.input))):
-            if product in products and used[bias] == 1 and _fits(constants, bias, products[product].input[1]):
-                found[product] = add
-    return found
-
-
 def written_back(model: onnx.ModelProto, weights: Mapping[str, Array]) -> onnx.ModelProto:
     """Return `model` with `weights` in place of its constants of those names; stale inner shapes are dropped."""
     changed = graphs.copied(model)
@@ -182,14 +166,6 @@ def _regroup_depthwise(graph: onnx.GraphProto, weights: Mapping[str, Array]) -> 
         for attribute in node.attribute:
             if attribute.name == "group" and attribute.i == held[node.input[1]].shape[0]:
                 attribute.i = weights[node.input[1]].shape[0]
-
-
-def _fits(constants: Mapping[str, Array], bias: str, weight: str) -> bool:
-    return _rank(constants, bias) == 1 and constants[bias].shape[0] == constants[weight].shape[1]
-
-
-def _rank(constants: Mapping[str, Array], name: str) -> int:
-    return constants[name].ndim if name in constants and constants[name].dtype == np.float32 else -1
 
 
 def _tie(layer: Layer, name: str, other: Layer) -> None:

@@ -8,7 +8,6 @@ import onnx
 from onnx import helper, shape_inference
 
 from slipstream_builder.techniques import graphs
-from slipstream_builder.techniques.conversion.interpreter import fused_biases
 
 
 def with_gemms(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -17,7 +16,7 @@ def with_gemms(model: onnx.ModelProto) -> onnx.ModelProto:
     graph = changed.graph
     constants = graphs.constants(graph)
     flat = _two_axis_tensors(model)
-    biases = fused_biases(graph, constants)
+    biases = graphs.fused_biases(graph, constants)
     nodes: list[onnx.NodeProto] = []
     absorbed: set[str] = set()
     for node in graph.node:
