@@ -90,7 +90,7 @@ def test_a_pickled_checkpoint_is_refused_with_the_way_to_export(tmp_path, spec):
     ("changes", "words"),
     [
         pytest.param({"features": np.zeros((600, 7), np.float32)}, "features", id="a wrong shape"),
-        pytest.param({"features": np.zeros((600, 32), np.float64)}, "features", id="a wrong dtype"),
+        pytest.param({"features": np.full((600, 32), "dear")}, "features", id="a wrong dtype"),
         pytest.param({"features": np.full((600, 32), np.nan, np.float32)}, "features", id="not a number"),
         pytest.param({"features": np.zeros((5, 32), np.float32)}, "items", id="counts that differ"),
         pytest.param({"labels": np.full(600, 77)}, "labels", id="a label out of range"),
