@@ -63,7 +63,7 @@ def on_cpu(kind: GraphKind, int8_dot: bool) -> Family:
                 Candidate("int8-percentile", (Optimize(), QuantizeStatic("Percentile", not int8_dot))),
                 Candidate("int8-entropy", (Optimize(), QuantizeStatic("Entropy", not int8_dot))),
                 Candidate("int8-careful", (Optimize(), QuantizeStatic("MinMax", not int8_dot, worst_kept=2))),
-                *_pruned((0.25, 0.5, 0.75), static, "int8"),
+                *_pruned((0.25, 0.37, 0.5, 0.75), static, "int8"),
             )
             reason = "convolutions run in int8 with calibrated scales, and cost falls with the square of the channels"
         case "dense":

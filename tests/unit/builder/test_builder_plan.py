@@ -46,7 +46,7 @@ def test_each_kind_of_network_gets_what_suits_it_the_cheap_ones_first():
         "pruned50-int8-rows",
     ]
     assert names(kind="convolutional")[0] == "int8-static"
-    assert names(kind="convolutional")[-3:] == ["pruned25-int8", "pruned50-int8", "pruned75-int8"]
+    assert names(kind="convolutional")[-4:] == ["pruned25-int8", "pruned37-int8", "pruned50-int8", "pruned75-int8"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
