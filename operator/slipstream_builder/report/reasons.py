@@ -30,7 +30,7 @@ def gate(report: BuildReport) -> str:
     asked = [
         "<b>isolation</b>: no batchmate, however hostile, may move a row's result by more than "
         f"{ISOLATION_TOLERANCE:g} of its size",
-        "<b>benefit</b>: faster than the optimised original beyond noise, or clearly smaller",
+        "<b>benefit</b>: faster than the optimised original beyond noise, or smaller by more than it is slower",
     ]
     if report.gate is not None:
         asked.insert(
