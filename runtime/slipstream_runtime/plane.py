@@ -4,13 +4,13 @@ import asyncio
 
 import numpy as np
 
-from slipstream_runtime.batcher import Batcher
-from slipstream_runtime.cache import AnswerCache
-from slipstream_runtime.decoding import InferRequest
+from slipstream_runtime.batching.batcher import Batcher
+from slipstream_runtime.batching.policy import default_patience, retry_after_seconds
+from slipstream_runtime.caching.cache import AnswerCache
 from slipstream_runtime.errors import OverloadedError
-from slipstream_runtime.policy import default_patience, retry_after_seconds
-from slipstream_runtime.signature import Signature, Tensors
-from slipstream_runtime.telemetry import OVERLOAD, Telemetry
+from slipstream_runtime.observing.telemetry import OVERLOAD, Telemetry
+from slipstream_runtime.protocol.decoding import InferRequest
+from slipstream_runtime.protocol.signature import Signature, Tensors
 
 
 class DataPlane:

@@ -8,23 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slipstream_contract.serving import ServingOptions
-from slipstream_runtime.api import build_api
-from slipstream_runtime.artifact import LoadedVariant, load_variant
-from slipstream_runtime.batcher import Batcher, BatchRules
-from slipstream_runtime.cache import AnswerCache
-from slipstream_runtime.connections import Listener, bind, inherit
-from slipstream_runtime.curve import Line, RefittedCurve
-from slipstream_runtime.exposition import Exposition, Identity, ReplicaCollector
-from slipstream_runtime.health import Health
-from slipstream_runtime.infer_app import InferApp
-from slipstream_runtime.lru import ByteLru
+from slipstream_runtime.batching.batcher import Batcher, BatchRules
+from slipstream_runtime.batching.curve import Line, RefittedCurve
+from slipstream_runtime.batching.policy import MAX_ROWS
+from slipstream_runtime.batching.runners import LOOP_SECONDS, LoopRunner, Runner, ThreadRunner
+from slipstream_runtime.caching.cache import AnswerCache
+from slipstream_runtime.caching.lru import ByteLru
+from slipstream_runtime.model.artifact import LoadedVariant, load_variant
+from slipstream_runtime.model.selfcheck import check_golden, measure
+from slipstream_runtime.model.session import Session
+from slipstream_runtime.observing.exposition import Exposition, Identity, ReplicaCollector
+from slipstream_runtime.observing.health import Health
+from slipstream_runtime.observing.telemetry import Telemetry
 from slipstream_runtime.plane import DataPlane
-from slipstream_runtime.policy import MAX_ROWS
-from slipstream_runtime.probes import ProbeApp
-from slipstream_runtime.runners import LOOP_SECONDS, LoopRunner, Runner, ThreadRunner
-from slipstream_runtime.selfcheck import check_golden, measure
-from slipstream_runtime.session import Session
-from slipstream_runtime.telemetry import Telemetry
+from slipstream_runtime.rest.api import build_api
+from slipstream_runtime.rest.connections import Listener, bind, inherit
+from slipstream_runtime.rest.infer_app import InferApp
+from slipstream_runtime.rest.probes import ProbeApp
 
 logger = logging.getLogger(__name__)
 

@@ -6,12 +6,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slipstream_runtime.batcher import Batcher, BatchRules
-from slipstream_runtime.curve import Line, RefittedCurve
-from slipstream_runtime.deadline_queue import DeadlineQueue, Entry
+from slipstream_runtime.batching.batcher import Batcher, BatchRules
+from slipstream_runtime.batching.curve import Line, RefittedCurve
+from slipstream_runtime.batching.deadline_queue import DeadlineQueue, Entry
+from slipstream_runtime.batching.runners import LoopRunner, ThreadRunner
 from slipstream_runtime.errors import DeadlineError, ModelFailedError
-from slipstream_runtime.runners import LoopRunner, ThreadRunner
-from slipstream_runtime.telemetry import Telemetry
+from slipstream_runtime.observing.telemetry import Telemetry
 
 
 class Caller:

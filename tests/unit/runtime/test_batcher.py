@@ -5,11 +5,11 @@ import asyncio
 import numpy as np
 import pytest
 
-from slipstream_runtime.batcher import Batcher, BatchRules
-from slipstream_runtime.curve import Line, RefittedCurve
+from slipstream_runtime.batching.batcher import Batcher, BatchRules
+from slipstream_runtime.batching.curve import Line, RefittedCurve
+from slipstream_runtime.batching.runners import LoopRunner
 from slipstream_runtime.errors import DeadlineError, ModelFailedError
-from slipstream_runtime.runners import LoopRunner
-from slipstream_runtime.telemetry import DEADLINE, Telemetry
+from slipstream_runtime.observing.telemetry import DEADLINE, Telemetry
 
 pytestmark = pytest.mark.looptime
 

@@ -5,10 +5,10 @@ import asyncio
 import numpy as np
 import pytest
 
-from slipstream_runtime.cache import AnswerCache
+from slipstream_runtime.caching.cache import AnswerCache
+from slipstream_runtime.caching.lru import ENTRY_OVERHEAD_BYTES, ByteLru
 from slipstream_runtime.errors import ModelFailedError
-from slipstream_runtime.lru import ENTRY_OVERHEAD_BYTES, ByteLru
-from slipstream_runtime.telemetry import Telemetry
+from slipstream_runtime.observing.telemetry import Telemetry
 
 
 def answer(value: float):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from slipstream_runtime.curve import Line, RefittedCurve, fit_line
-from slipstream_runtime.policy import default_patience, largest_batch, predicted_wait, retry_after_seconds
+from slipstream_runtime.batching.curve import Line, RefittedCurve, fit_line
+from slipstream_runtime.batching.policy import default_patience, largest_batch, predicted_wait, retry_after_seconds
 
 
 def test_a_line_through_exact_points_is_found():

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from slipstream_contract.manifest import TensorSpec
-from slipstream_runtime.decoding import decode_infer, decode_named
 from slipstream_runtime.errors import BadRequestError
-from slipstream_runtime.signature import Signature
+from slipstream_runtime.protocol.decoding import decode_infer, decode_named
+from slipstream_runtime.protocol.signature import Signature
 
 SIGNATURE = Signature(
     (TensorSpec("x", "FP32", (-1, 2)), TensorSpec("k", "INT8", (-1,))), (TensorSpec("y", "FP32", (-1, 1)),)

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from slipstream_runtime.signature import Tensors
+from slipstream_runtime.protocol.signature import Tensors
 
 ENTRY_OVERHEAD_BYTES = 400
 """What an entry costs besides its numbers: key, dictionary slot, array objects."""

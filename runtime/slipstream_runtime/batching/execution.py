@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from slipstream_runtime.errors import ModelFailedError
-from slipstream_runtime.signature import Tensors
+from slipstream_runtime.protocol.signature import Tensors
 
 Run = Callable[[Tensors], Tensors]
 Outcome = Tensors | Exception

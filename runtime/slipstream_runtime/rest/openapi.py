@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from slipstream_contract.manifest import TensorSpec
-from slipstream_runtime.signature import NUMPY_TYPES, Signature
+from slipstream_runtime.protocol.signature import NUMPY_TYPES, Signature
 
 JSON_KINDS = {"b": "boolean", "i": "integer", "u": "integer", "f": "number"}
 

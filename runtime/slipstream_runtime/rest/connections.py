@@ -10,9 +10,9 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from slipstream_runtime.asgi import CLOSE, App
 from slipstream_runtime.errors import StartError
-from slipstream_runtime.infer_app import TASK_KEY
+from slipstream_runtime.rest.asgi import CLOSE, App
+from slipstream_runtime.rest.infer_app import TASK_KEY
 
 logger = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 import math
 
-from slipstream_runtime.curve import Line
+from slipstream_runtime.batching.curve import Line
 
 MAX_ROWS = 128
 """The largest batch unless the user sets one: beyond it CPUs gain nothing more per row."""

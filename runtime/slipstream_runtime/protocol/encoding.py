@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import orjson
 
-from slipstream_runtime.decoding import InferRequest
-from slipstream_runtime.signature import Array, Signature, Tensors
+from slipstream_runtime.protocol.decoding import InferRequest
+from slipstream_runtime.protocol.signature import Array, Signature, Tensors
 
 MODEL_VERSION = "1"
 JSON_TYPE = b"application/json"

@@ -9,11 +9,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from slipstream_contract.manifest import TensorSpec
-from slipstream_runtime.encoding import MODEL_VERSION
 from slipstream_runtime.errors import NotFoundError, ServingError
-from slipstream_runtime.health import Health
-from slipstream_runtime.openapi import add_infer_paths
-from slipstream_runtime.signature import Signature
+from slipstream_runtime.observing.health import Health
+from slipstream_runtime.protocol.encoding import MODEL_VERSION
+from slipstream_runtime.protocol.signature import Signature
+from slipstream_runtime.rest.openapi import add_infer_paths
 
 PLATFORM = "onnx_onnxv1"
 EXTENSIONS = ["binary_tensor_data"]

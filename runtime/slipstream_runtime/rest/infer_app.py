@@ -5,7 +5,13 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
-from slipstream_runtime.asgi import (
+from slipstream_runtime.errors import BadRequestError, EncodingError, NotAllowedError, NotFoundError, ServingError
+from slipstream_runtime.observing.telemetry import Telemetry
+from slipstream_runtime.plane import DataPlane
+from slipstream_runtime.protocol.decoding import decode_infer, decode_named
+from slipstream_runtime.protocol.encoding import BINARY_TYPE, JSON_TYPE, MODEL_VERSION, Encoder
+from slipstream_runtime.protocol.signature import Signature
+from slipstream_runtime.rest.asgi import (
     App,
     DisconnectedError,
     Header,
@@ -16,12 +22,6 @@ from slipstream_runtime.asgi import (
     respond,
     respond_error,
 )
-from slipstream_runtime.decoding import decode_infer, decode_named
-from slipstream_runtime.encoding import BINARY_TYPE, JSON_TYPE, MODEL_VERSION, Encoder
-from slipstream_runtime.errors import BadRequestError, EncodingError, NotAllowedError, NotFoundError, ServingError
-from slipstream_runtime.plane import DataPlane
-from slipstream_runtime.signature import Signature
-from slipstream_runtime.telemetry import Telemetry
 
 logger = logging.getLogger(__name__)
 

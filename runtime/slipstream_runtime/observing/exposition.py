@@ -3,14 +3,14 @@
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from slipstream_contract import metrics
-from slipstream_runtime.batcher import Batcher
-from slipstream_runtime.telemetry import Histogram, Telemetry
+from slipstream_runtime.observing.telemetry import Histogram, Telemetry
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,40 @@ class Identity:
     variant: str
 
 
+class Curve(Protocol):
+    """The batch latency T(b) = alpha + beta * b, in seconds."""
+
+    @property
+    def alpha(self) -> float:
+        """The fixed part of a batch."""
+        ...
+
+    @property
+    def beta(self) -> float:
+        """What each row adds."""
+        ...
+
+
+class Backlog(Protocol):
+    """What is read of the batcher."""
+
+    @property
+    def queued_rows(self) -> int:
+        """Rows that wait now."""
+        ...
+
+    @property
+    def line(self) -> Curve:
+        """The latency line as it stands."""
+        ...
+
+
 class ReplicaCollector(Collector):
     """Reads the counters of one replica."""
 
-    def __init__(self, telemetry: Telemetry, batcher: Batcher, identity: Identity) -> None:
+    def __init__(self, telemetry: Telemetry, backlog: Backlog, identity: Identity) -> None:
         self._telemetry = telemetry
-        self._batcher = batcher
+        self._backlog = backlog
         self._identity = identity
 
     def collect(self) -> Iterable[Metric]:
@@ -61,8 +89,8 @@ class ReplicaCollector(Collector):
         yield CounterMetricFamily(metrics.CACHE_MISSES_TOTAL, "Requests not in the cache.", seen.cache_misses)
 
     def _gauges(self) -> Iterator[Metric]:
-        line = self._batcher.curve.line
-        yield GaugeMetricFamily(metrics.QUEUED_ROWS, "Rows waiting now.", self._batcher.queued_rows)
+        line = self._backlog.line
+        yield GaugeMetricFamily(metrics.QUEUED_ROWS, "Rows waiting now.", self._backlog.queued_rows)
         yield GaugeMetricFamily(metrics.LATENCY_ALPHA_SECONDS, "Fixed part of a batch's latency.", line.alpha)
         yield GaugeMetricFamily(metrics.LATENCY_BETA_SECONDS, "Latency each row adds to a batch.", line.beta)
         info = GaugeMetricFamily(metrics.INFO, "What the replica serves.", labels=["model", "artifact", "variant"])

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from slipstream_runtime.lru import ByteLru
-from slipstream_runtime.signature import Tensors
-from slipstream_runtime.telemetry import Telemetry
+from slipstream_runtime.caching.lru import ByteLru
+from slipstream_runtime.observing.telemetry import Telemetry
+from slipstream_runtime.protocol.signature import Tensors
 
 Compute = Callable[[], "asyncio.Future[Tensors]"]
 

@@ -19,7 +19,7 @@ from slipstream_contract.manifest import (
     Variant,
 )
 from slipstream_runtime.errors import StartError
-from slipstream_runtime.signature import NUMPY_TYPES, Signature, Tensors
+from slipstream_runtime.protocol.signature import NUMPY_TYPES, Signature, Tensors
 
 
 @dataclass(frozen=True)

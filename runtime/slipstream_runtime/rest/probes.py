@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from slipstream_runtime.asgi import Receive, Scope, Send, respond
-from slipstream_runtime.health import Health
+from slipstream_runtime.observing.health import Health
+from slipstream_runtime.rest.asgi import Receive, Scope, Send, respond
 
 TEXT = b"text/plain; version=0.0.4; charset=utf-8"
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from slipstream_contract.manifest import GOLDEN_FILE
-from slipstream_runtime.artifact import LoadedVariant
-from slipstream_runtime.curve import Line, fit_line
+from slipstream_runtime.batching.curve import Line, fit_line
 from slipstream_runtime.errors import StartError
-from slipstream_runtime.session import Session
-from slipstream_runtime.signature import Array, Tensors
+from slipstream_runtime.model.artifact import LoadedVariant
+from slipstream_runtime.model.session import Session
+from slipstream_runtime.protocol.signature import Array, Tensors
 
 FLOAT = 1e-3
 """Allowed difference, relative to the output's range: float sums are taken in another order by another processor or

@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from slipstream_runtime.curve import RefittedCurve
-from slipstream_runtime.deadline_queue import DeadlineQueue, Entry, Shape
+from slipstream_runtime.batching.curve import Line, RefittedCurve
+from slipstream_runtime.batching.deadline_queue import DeadlineQueue, Entry, Shape
+from slipstream_runtime.batching.execution import Outcome, Run, run_batch
+from slipstream_runtime.batching.policy import largest_batch, predicted_wait
+from slipstream_runtime.batching.runners import Runner
 from slipstream_runtime.errors import DeadlineError, ModelFailedError, ServingError
-from slipstream_runtime.execution import Outcome, Run, run_batch
-from slipstream_runtime.policy import largest_batch, predicted_wait
-from slipstream_runtime.runners import Runner
-from slipstream_runtime.signature import Tensors
-from slipstream_runtime.telemetry import DEADLINE, Telemetry
+from slipstream_runtime.observing.telemetry import DEADLINE, Telemetry
+from slipstream_runtime.protocol.signature import Tensors
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +69,11 @@ class Batcher:
     def queued_rows(self) -> int:
         """Rows that wait for a batch."""
         return self._queue.rows
+
+    @property
+    def line(self) -> Line:
+        """The batch latency as refitted so far."""
+        return self.curve.line
 
     @property
     def running_seconds(self) -> float:

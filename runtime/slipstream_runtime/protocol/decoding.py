@@ -8,8 +8,8 @@ import msgspec
 
 from slipstream_contract.manifest import TensorSpec
 from slipstream_runtime.errors import BadRequestError
-from slipstream_runtime.signature import Signature, Tensors, check_finite, check_shape
-from slipstream_runtime.tensors import derived_shape, from_binary, from_json, nested
+from slipstream_runtime.protocol.signature import Signature, Tensors, check_finite, check_shape
+from slipstream_runtime.protocol.tensors import derived_shape, from_binary, from_json, nested
 
 Parameters = Mapping[str, bool | int | float | str | None]
 Body = TypeVar("Body")

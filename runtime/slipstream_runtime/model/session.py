@@ -7,7 +7,7 @@ import onnxruntime as ort
 
 from slipstream_contract.manifest import TensorSpec
 from slipstream_runtime.errors import StartError
-from slipstream_runtime.signature import Signature, Tensors
+from slipstream_runtime.protocol.signature import Signature, Tensors
 
 PROVIDER = "CPUExecutionProvider"
 

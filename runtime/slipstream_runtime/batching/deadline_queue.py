@@ -4,7 +4,7 @@ import heapq
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from slipstream_runtime.signature import Tensors
+from slipstream_runtime.protocol.signature import Tensors
 
 Shape = tuple[tuple[int, ...], ...]
 

@@ -3,8 +3,8 @@
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from slipstream_runtime.encoding import JSON_TYPE, error_body
 from slipstream_runtime.errors import BodyTooLargeError, OverloadedError, ServingError
+from slipstream_runtime.protocol.encoding import JSON_TYPE, error_body
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]

@@ -9,7 +9,7 @@ import numpy as np
 
 from slipstream_contract.manifest import TensorSpec
 from slipstream_runtime.errors import BadRequestError
-from slipstream_runtime.signature import NUMPY_TYPES, Array, check_finite, check_shape
+from slipstream_runtime.protocol.signature import NUMPY_TYPES, Array, check_finite, check_shape
 
 DEEPEST = 16
 """More nested lists than any model has axes; deeper nesting is an attack on the parser."""

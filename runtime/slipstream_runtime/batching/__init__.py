@@ -1,0 +1,1 @@
+"""Forms batches, runs them, and gives every request its own rows back."""

@@ -1,0 +1,1 @@
+"""The verified variant and the session that runs it."""

@@ -1,0 +1,1 @@
+"""HTTP: connections, the infer path, the pages behind it."""
