@@ -16,8 +16,18 @@ LOWEST = {
     "max_delay_milliseconds": 0,
     "cache_bytes": 0,
     "cache_ttl_seconds": 1,
-    "threads": 1,
+    "threads": 0,
+    "processes": 0,
+    "max_connections": 1,
+    "grpc_port": -1,
     "drain_seconds": 0,
+}
+
+CHOICES = {
+    "authentication": ("keys", "token-review", "none"),
+    "provider": ("cpu", "cuda", "tensorrt"),
+    "metrics_aliases": ("", "triton"),
+    "log_format": ("text", "json"),
 }
 
 
@@ -53,6 +63,9 @@ def parse(arguments: Sequence[str]) -> ServingOptions:
     for name, lowest in LOWEST.items():
         if getattr(options, name) < lowest:
             raise StartError(f"--{name.replace('_', '-')}: must be at least {lowest}")
+    for name, choices in CHOICES.items():
+        if getattr(options, name) not in choices:
+            raise StartError(f"--{name.replace('_', '-')}: must be one of {', '.join(filter(None, choices))}")
     _check_percentile(options.objective_percentile)
     return options
 

@@ -49,7 +49,9 @@ def serving_options(spec: AgentSpec, summary: BuildSummary, store: str) -> Servi
         max_delay_milliseconds=spec.serving.max_delay_milliseconds,
         cache_bytes=spec.serving.cache_bytes,
         cache_ttl_seconds=spec.serving.cache_ttl_seconds,
+        authentication="none",
         threads=spec.serving.threads,
+        processes=1,
     )
 
 

@@ -38,7 +38,8 @@ class ReplicaProcess:
 
 def arguments(artifact: Path, **options: object) -> list[str]:
     """Return the command line of a replica of the one-variant test artifact, on free ports unless told otherwise."""
-    chosen = {"variant": "original", "model": "tiny", "port": 0, "metrics_port": 0} | options
+    defaults = {"variant": "original", "model": "tiny", "port": 0, "metrics_port": 0, "authentication": "none"}
+    chosen = defaults | {"threads": 1, "processes": 1} | options
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in chosen.items()]
     return [sys.executable, "-m", "slipstream_runtime", f"--artifact={artifact}", *flags]
 
