@@ -3,6 +3,8 @@
 StartError              the replica cannot start: exit code 2 and one line that names the file or option
 ServingError            an answer other than 200; the class carries the HTTP code
 ├── BadRequestError     400  the request is malformed or does not fit the model
+├── AuthenticationError 401  no bearer token came with the request, or one that is not known
+├── ForbiddenError      403  the caller is known and may not use this model
 ├── NotFoundError       404  no such model, version or page
 ├── NotAllowedError     405  the page exists, the method does not
 ├── BodyTooLargeError   413  the body is over the cap
@@ -10,6 +12,7 @@ ServingError            an answer other than 200; the class carries the HTTP cod
 ├── OverloadedError     429  the predicted wait is past the request's deadline
 ├── ModelFailedError    500  the model failed on this request, or its answer is not finite
 ├── StoppingError       503  the replica is draining
+├── UnavailableError    503  what is needed to answer is away for now
 └── DeadlineError       504  the deadline passed while the request waited
 """
 
@@ -28,6 +31,18 @@ class BadRequestError(ServingError):
     """The request is malformed or does not fit the model."""
 
     code = 400
+
+
+class AuthenticationError(ServingError):
+    """The request has no bearer token, or one that is not known; the answer carries `WWW-Authenticate: Bearer`."""
+
+    code = 401
+
+
+class ForbiddenError(ServingError):
+    """The caller is known and may not use this model."""
+
+    code = 403
 
 
 class NotFoundError(ServingError):
@@ -74,6 +89,16 @@ class StoppingError(ServingError):
     """The replica is draining and takes no new work."""
 
     code = 503
+
+
+class UnavailableError(ServingError):
+    """What is needed to answer is away for now; `retry_after` is in seconds."""
+
+    code = 503
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class DeadlineError(ServingError):

@@ -3,7 +3,13 @@
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from slipstream_runtime.errors import BodyTooLargeError, OverloadedError, ServingError
+from slipstream_runtime.errors import (
+    AuthenticationError,
+    BodyTooLargeError,
+    OverloadedError,
+    ServingError,
+    UnavailableError,
+)
 from slipstream_runtime.protocol.encoding import JSON_TYPE, error_body
 
 Message = MutableMapping[str, Any]
@@ -15,6 +21,7 @@ Header = tuple[bytes, bytes]
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 CLOSE: Header = (b"connection", b"close")
+CHALLENGE: Header = (b"www-authenticate", b"Bearer")
 
 
 class DisconnectedError(Exception):
@@ -57,8 +64,10 @@ async def respond(send: Send, code: int, body: bytes, content_type: bytes, extra
 async def respond_error(send: Send, error: ServingError) -> None:
     """Send the protocol's error form."""
     extra: tuple[Header, ...] = ()
-    if isinstance(error, OverloadedError):
+    if isinstance(error, OverloadedError | UnavailableError):
         extra = ((b"retry-after", b"%d" % error.retry_after),)
+    elif isinstance(error, AuthenticationError):
+        extra = (CHALLENGE,)
     elif isinstance(error, BodyTooLargeError):
         extra = (CLOSE,)  # the rest of the body is never read
     await respond(send, error.code, error_body(str(error)), JSON_TYPE, extra)

@@ -1,0 +1,16 @@
+"""Makes the gate that the options ask for."""
+
+from slipstream_contract.serving import ServingOptions
+from slipstream_runtime.callers.gate import Gate, OpenGate
+from slipstream_runtime.callers.keys import KeysGate
+
+
+def open_gate(options: ServingOptions) -> Gate:
+    """Return the gate; `start` it on the loop that serves.
+
+    Raises:
+        StartError: what it needs is missing; the message says what to do.
+    """
+    if options.authentication == "none":
+        return OpenGate()
+    return KeysGate(options.keys_file)
