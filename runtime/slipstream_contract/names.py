@@ -18,7 +18,9 @@ ANNOTATION_SPEC_HASH = f"{GROUP}/spec-hash"
 ANNOTATION_ARTIFACT = f"{GROUP}/artifact"
 
 HTTP_PORT = 8000
+GRPC_PORT = 8001
 METRICS_PORT = 8002
+REDIS_PORT = 6379
 
 ARTIFACTS_PATH = "/var/lib/slipstream/artifacts"
 RECIPE_PATH = "/etc/slipstream/recipe.json"
@@ -28,6 +30,15 @@ CLAIMS_PATH = "/mnt/claims"
 
 SECRETS_PATH = "/mnt/secrets"
 """Where the credentials of a source are mounted: `/mnt/secrets/SECRET/KEY`."""
+
+KEYS_FILE = "keys"
+"""The file, and the Secret's key, of accepted bearer tokens: one NAME:SHA256_HEX a line."""
+
+TOKEN_FILE = "token"
+"""The file, and the Secret's key, of the token that was made for the user; replicas never see it."""
+
+REDIS_FILE = "url"
+"""The Secret's key that holds the address of a shared cache."""
 
 RECIPES_FOLDER = "recipes"
 """Below the artifact store: `recipes/RECIPE_DIGEST.json`, the summary of a finished build."""

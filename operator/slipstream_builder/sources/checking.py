@@ -3,10 +3,11 @@
 import mmap
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import onnx
 import onnx.inliner
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError
 
 from slipstream_builder import sessions
 from slipstream_builder.arrays import Array, Rows
@@ -104,7 +105,7 @@ def _parsed(source: Path) -> onnx.ModelProto:
             mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
             memoryview(content) as view,
         ):
-            model.ParseFromString(view)
+            model.ParseFromString(cast("bytes", view))  # any buffer will do, whatever its stubs say
     except DecodeError as error:
         raise SourceError(
             "model: not ONNX, or truncated; copy it again, or export it with torch.onnx.export"

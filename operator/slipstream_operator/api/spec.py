@@ -9,7 +9,25 @@ from slipstream_operator.api.quantities import parse_bytes, parse_percentage, pa
 from slipstream_operator.errors import ManifestError
 from slipstream_operator.scaling.policy import Behavior, Rules, ScalingPolicy
 
+AuthenticationMode = Literal["Keys", "TokenReview", "None"]
 ScalingMode = Literal["Objective", "Manual", "External"]
+
+
+@dataclass(frozen=True)
+class Authentication:
+    """Who may call; mode Keys without a secret takes the keys that the operator made."""
+
+    mode: AuthenticationMode = "Keys"
+    secret: str | None = None
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """The extended resource that a replica asks for, and what runs the model on it."""
+
+    resource: str
+    count: int
+    provider: str
 
 
 @dataclass(frozen=True)
@@ -22,6 +40,9 @@ class Serving:
     cache_ttl_seconds: int
     cpu: str
     memory: str
+    authentication: Authentication = Authentication()
+    redis_secret: str | None = None
+    accelerator: Accelerator | None = None
 
     @property
     def threads(self) -> int:
@@ -140,13 +161,17 @@ def _validation(document: dict[str, Any]) -> Validation:
 
 def _serving(document: dict[str, Any]) -> Serving:
     batching, cache, resources = document["batching"], document["cache"], document["resources"]
+    accelerator, authentication = document.get("accelerator"), document["authentication"]
     return Serving(
         max_batch=batching.get("maxSize", 0),
         max_delay_milliseconds=batching["maxDelayMilliseconds"],
-        cache_bytes=parse_bytes(cache["maxBytes"]) if cache["mode"] == "Memory" else 0,
+        cache_bytes=0 if cache["mode"] == "Off" else parse_bytes(cache["maxBytes"]),
         cache_ttl_seconds=cache["ttlSeconds"],
         cpu=resources["cpu"],
         memory=resources["memory"],
+        authentication=Authentication(authentication["mode"], authentication.get("secretRef", {}).get("name")),
+        redis_secret=cache.get("secretRef", {}).get("name"),
+        accelerator=Accelerator(**accelerator) if accelerator else None,
     )
 
 

@@ -32,6 +32,7 @@ JOB = Kind("batch/v1", "jobs", "Job")
 DEPLOYMENT = Kind("apps/v1", "deployments", "Deployment")
 DISRUPTION_BUDGET = Kind("policy/v1", "poddisruptionbudgets", "PodDisruptionBudget")
 NETWORK_POLICY = Kind("networking.k8s.io/v1", "networkpolicies", "NetworkPolicy")
+SECRET = Kind("v1", "secrets", "Secret")
 LEASE = Kind("coordination.k8s.io/v1", "leases", "Lease")
 
 CHILDREN = (

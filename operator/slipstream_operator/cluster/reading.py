@@ -71,6 +71,11 @@ class Reading:
                 return Served(summary, replicas)
         return None
 
+    def all_ready(self) -> bool:
+        """Return whether the Deployment has pods and each is ready, so that all they mount is there."""
+        pods = self.runtime_pods()
+        return self.find(kinds.DEPLOYMENT, self.owner.name) is not None and bool(pods) and all(map(is_ready, pods))
+
     def runtime_pods(self) -> list[Document]:
         """Return the pods of our Deployment; one that merely wears its labels has another controller or none."""
         prefix = f"{self.owner.name}-"

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import secrets
 import time
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from slipstream_operator.cluster import drift, kinds, sources
 from slipstream_operator.cluster.build_state import is_over, recorded_summary
 from slipstream_operator.cluster.children import family, metadata
 from slipstream_operator.cluster.children.deployment import template_revision
+from slipstream_operator.cluster.children.keys import keys_secret
 from slipstream_operator.cluster.children.metadata import BUILDER, RUNTIME, Document, Owner
 from slipstream_operator.cluster.kinds import Kind
 from slipstream_operator.cluster.kube import CONFLICT, Kube
@@ -28,6 +30,8 @@ _log = logging.getLogger(__name__)
 
 IMMUTABLE = (kinds.CONFIG_MAP,)
 """Kinds whose objects are never changed: another content has another name."""
+
+TOKEN_BYTES = 32
 
 
 class ClusterWorld:
@@ -71,6 +75,8 @@ class ClusterWorld:
             ClusterError: some could not be; the others were brought about.
         """
         problems = []
+        if desired.serving is not None:
+            await self._ensure_keys()
         for document in family.applied(self.owner, self._spec, desired, self._settings):
             try:
                 await self._apply(kinds.kind_of(document), document)
@@ -113,6 +119,23 @@ class ClusterWorld:
             return
         _log.info("%s/%s: applying %s %s", self.owner.namespace, self.owner.name, kind.kind, name)
         await self._kube.apply(kind, document)
+
+    async def _ensure_keys(self) -> None:
+        """Make the keys that nobody named; the operator may create Secrets but never reads one.
+
+        So it cannot know whether they exist: it tries until all replicas are ready, which mount them.
+        """
+        authentication = self._spec.serving.authentication
+        if authentication.mode != "Keys" or authentication.secret or self._reading.all_ready():
+            return
+        secret = keys_secret(self.owner, secrets.token_urlsafe(TOKEN_BYTES))
+        try:
+            await self._kube.create(kinds.SECRET, secret)
+        except ClusterError as error:
+            if error.status != CONFLICT:
+                raise
+        else:
+            _log.info("%s/%s: creating secret %s", self.owner.namespace, self.owner.name, secret["metadata"]["name"])
 
     async def _build_and_tidy(self, desired: Desired) -> None:
         if desired.build is not None:

@@ -18,6 +18,10 @@ class DesiredServing:
     replicas: int
 
 
+AUTHENTICATIONS = {"Keys": "keys", "TokenReview": "token-review", "None": "none"}
+"""The runtime's words for the API's."""
+
+
 @dataclass(frozen=True)
 class Event:
     """Something a person may want to hear of, once."""
@@ -49,7 +53,9 @@ def serving_options(spec: AgentSpec, summary: BuildSummary, store: str) -> Servi
         max_delay_milliseconds=spec.serving.max_delay_milliseconds,
         cache_bytes=spec.serving.cache_bytes,
         cache_ttl_seconds=spec.serving.cache_ttl_seconds,
-        authentication="none",
+        cache_redis_file=f"{names.SECRETS_PATH}/redis/{names.REDIS_FILE}" if spec.serving.redis_secret else "",
+        authentication=AUTHENTICATIONS[spec.serving.authentication.mode],
+        provider=spec.serving.accelerator.provider.lower() if spec.serving.accelerator else "cpu",
         threads=spec.serving.threads,
         processes=1,
     )

@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import pytest
@@ -8,6 +9,7 @@ from slipstream_contract.summary import BuildSummary
 from slipstream_operator.cluster import kinds, sources
 from slipstream_operator.cluster.children import family
 from slipstream_operator.cluster.children.deployment import template_revision
+from slipstream_operator.cluster.children.keys import keys_secret
 from slipstream_operator.cluster.children.metadata import Owner, job_name
 from slipstream_operator.cluster.settings import OperatorSettings
 from slipstream_operator.errors import ManifestError
@@ -84,7 +86,67 @@ def test_a_sources_secret_is_mounted_into_the_build_and_nowhere_else():
     (mount,) = [mount for mount in container["volumeMounts"] if mount["name"] == volume["name"]]
     assert volume["secret"] == {"secretName": "models-read", "defaultMode": 0o440}
     assert (mount["mountPath"], mount["readOnly"]) == ("/mnt/secrets/models-read", True)
-    assert not any("secret" in volume for volume in pod_of(serving(model=model)["Deployment"])["volumes"])
+    replica = pod_of(serving(model=model)["Deployment"])
+    assert "models-read" not in json.dumps(replica)
+
+
+def secrets_of(pod):
+    return {
+        volume["secret"]["secretName"]: [item["key"] for item in volume["secret"]["items"]]
+        for volume in pod["volumes"]
+        if "secret" in volume
+    }
+
+
+def flag(pod, name):
+    (container,) = pod["containers"]
+    (value,) = [arg.split("=", 1)[1] for arg in container["args"] if arg.startswith(f"--{name}=")]
+    return value
+
+
+def test_replicas_take_the_key_that_was_made_and_see_only_its_digest():
+    secret = keys_secret(OWNER, "the-token")
+    pod = pod_of(serving()["Deployment"])
+
+    assert secret["stringData"]["token"] == "the-token"
+    assert secret["stringData"]["keys"] == f"default:{hashlib.sha256(b'the-token').hexdigest()}\n"
+    assert secrets_of(pod) == {secret["metadata"]["name"]: ["keys"]}
+    assert (flag(pod, "authentication"), flag(pod, "keys-file")) == ("keys", "/mnt/secrets/keys/keys")
+
+
+def test_replicas_take_the_keys_of_a_secret_that_was_named():
+    authentication = {"mode": "Keys", "secretRef": {"name": "callers"}}
+
+    pod = pod_of(serving(serving={"authentication": authentication})["Deployment"])
+
+    assert secrets_of(pod) == {"callers": ["keys"]}
+
+
+def test_only_replicas_that_review_tokens_hold_one():
+    review = pod_of(serving(serving={"authentication": {"mode": "TokenReview"}})["Deployment"])
+    nobody = pod_of(serving(serving={"authentication": {"mode": "None"}})["Deployment"])
+
+    assert (review["automountServiceAccountToken"], flag(review, "authentication")) == (True, "token-review")
+    assert (nobody["automountServiceAccountToken"], flag(nobody, "authentication")) == (False, "none")
+    assert secrets_of(review) == secrets_of(nobody) == {}
+
+
+def test_a_shared_cache_is_told_by_a_secret_and_reached_through_the_policy():
+    children = serving(serving={"cache": {"mode": "Redis", "secretRef": {"name": "redis"}}})
+    pod = pod_of(children["Deployment"])
+
+    assert secrets_of(pod)["redis"] == ["url"]
+    assert flag(pod, "cache-redis-file") == "/mnt/secrets/redis/url"
+    (egress,) = children["NetworkPolicy"]["spec"]["egress"]
+    assert 6379 in [port["port"] for port in egress["ports"]]
+
+
+def test_an_accelerator_is_asked_for_as_request_and_limit_and_never_replaced_by_another():
+    pod = pod_of(serving(serving={"accelerator": {"provider": "TensorRT"}})["Deployment"])
+    (container,) = pod["containers"]
+
+    assert flag(pod, "provider") == "tensorrt"
+    assert {kind["nvidia.com/gpu"] for kind in container["resources"].values()} == {"1"}
 
 
 def test_a_build_reaches_the_port_its_model_comes_from_and_no_metadata_service():

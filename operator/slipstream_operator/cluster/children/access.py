@@ -2,7 +2,7 @@
 
 from slipstream_contract import names
 from slipstream_contract.recipe import Recipe
-from slipstream_operator.api.spec import port_of
+from slipstream_operator.api.spec import Serving, port_of
 from slipstream_operator.cluster.children.metadata import (
     BUILDER,
     RUNTIME,
@@ -14,14 +14,18 @@ from slipstream_operator.cluster.children.metadata import (
 )
 
 DNS_PORT = 53
+API_SERVER_PORTS = [443, 6443]
 OBJECT_STORE_PORT = 9000
 """Where MinIO and its like listen; their address comes from a secret, which the operator never reads."""
 
 
 def service(owner: Owner) -> Document:
     """Return the Service; the metrics port stays inside, for the operator alone."""
-    port = {"name": "http", "port": names.HTTP_PORT, "targetPort": "http", "protocol": "TCP"}
-    spec = {"type": "ClusterIP", "selector": selector(owner, RUNTIME), "ports": [port]}
+    ports = [
+        {"name": name, "port": port, "targetPort": name, "protocol": "TCP"}
+        for name, port in (("http", names.HTTP_PORT), ("grpc", names.GRPC_PORT))
+    ]
+    spec = {"type": "ClusterIP", "selector": selector(owner, RUNTIME), "ports": ports}
     return {**child("v1/Service", owner.name, owner, RUNTIME), "spec": spec}
 
 
@@ -58,18 +62,32 @@ def _fetched_from(recipe: Recipe) -> list[int]:
     return sorted({443, 80, OBJECT_STORE_PORT, *(port for port in named if port is not None)})
 
 
-def runtime_policy(owner: Owner, operator_namespace: str) -> Document:
-    """Return the policy of replicas: requests from their namespace, metrics to the operator's; nothing goes out."""
+def runtime_policy(owner: Owner, serving: Serving, operator_namespace: str) -> Document:
+    """Return the policy of replicas: requests from their namespace, metrics to the operator's.
+
+    Nothing goes out, but for names to resolve and Redis or the API server where they are used.
+    """
     operator = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": operator_namespace}}}
-    spec = {
+    spec: Document = {
         "podSelector": {"matchLabels": selector(owner, RUNTIME)},
         "policyTypes": ["Ingress", "Egress"],
         "ingress": [
-            {"from": [{"podSelector": {}}], "ports": [_port(names.HTTP_PORT)]},
+            {"from": [{"podSelector": {}}], "ports": [_port(names.HTTP_PORT), _port(names.GRPC_PORT)]},
             {"from": [operator], "ports": [_port(names.METRICS_PORT)]},
         ],
     }
+    if calls := _replicas_call(serving):
+        spec["egress"] = calls
     return {**_policy(owner, RUNTIME), "spec": spec}
+
+
+def _replicas_call(serving: Serving) -> list[Document]:
+    ports = [names.REDIS_PORT] if serving.redis_secret else []
+    if serving.authentication.mode == "TokenReview":
+        ports += API_SERVER_PORTS
+    if not ports:
+        return []
+    return [{"ports": [_port(DNS_PORT, "UDP"), _port(DNS_PORT), *map(_port, ports)]}]
 
 
 def _policy(owner: Owner, component: str) -> Document:

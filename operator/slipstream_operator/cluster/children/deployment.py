@@ -3,9 +3,11 @@
 import dataclasses
 
 from slipstream_contract import codec, names
+from slipstream_contract.serving import ServingOptions
 from slipstream_contract.summary import BuildSummary
-from slipstream_operator.api.spec import AgentSpec
+from slipstream_operator.api.spec import AgentSpec, Serving
 from slipstream_operator.cluster.children import pods
+from slipstream_operator.cluster.children.keys import keys_secret_name
 from slipstream_operator.cluster.children.metadata import (
     ANNOTATION_REPLICAS,
     ANNOTATION_REVISION,
@@ -26,6 +28,8 @@ ANY_ADDRESS = "0.0.0.0"  # noqa: S104 (a pod's address is its own, and a network
 PROGRESS_SECONDS = 600
 START_FAILURES = 150
 WORK_SIZE = "256Mi"
+KEYS = "keys"
+REDIS = "redis"
 
 
 def deployment(
@@ -60,7 +64,8 @@ def _template(owner: Owner, spec: AgentSpec, summary: BuildSummary, settings: Op
 
 
 def _pod(owner: Owner, spec: AgentSpec, summary: BuildSummary, settings: OperatorSettings) -> Document:
-    options = dataclasses.replace(serving_options(spec, summary, names.ARTIFACTS_PATH), host=ANY_ADDRESS)
+    options = _options(spec, summary)
+    secrets = _secrets(owner, spec)
     container = {
         "name": RUNTIME,
         "image": settings.runtime_image,
@@ -68,20 +73,70 @@ def _pod(owner: Owner, spec: AgentSpec, summary: BuildSummary, settings: Operato
         "args": options.to_arguments(),
         "ports": [
             {"name": "http", "containerPort": names.HTTP_PORT, "protocol": "TCP"},
+            {"name": "grpc", "containerPort": names.GRPC_PORT, "protocol": "TCP"},
             {"name": "metrics", "containerPort": names.METRICS_PORT, "protocol": "TCP"},
         ],
         **_probes(),
         "lifecycle": {"preStop": {"sleep": {"seconds": SLEEP_SECONDS}}},
         "securityContext": pods.container_security(),
-        "resources": pods.resources(spec.serving.cpu, spec.serving.memory),
-        "volumeMounts": [pods.artifacts_mount(read_only=True), pods.work_mount()],
+        "resources": _resources(spec.serving),
+        "volumeMounts": [
+            pods.artifacts_mount(read_only=True),
+            pods.work_mount(),
+            *(
+                {"name": name, "mountPath": f"{names.SECRETS_PATH}/{name}", "readOnly": True}
+                for name, _secret, _key in secrets
+            ),
+        ],
     }
-    volumes = [pods.artifacts_volume(owner, read_only=True), pods.work_volume(WORK_SIZE)]
+    volumes = [
+        pods.artifacts_volume(owner, read_only=True),
+        pods.work_volume(WORK_SIZE),
+        *(_secret_volume(*secret) for secret in secrets),
+    ]
     return {
         **pods.pod_spec(owner, RUNTIME, container, volumes),
+        # Only a replica that asks the API server who calls needs a token of its own.
+        "automountServiceAccountToken": spec.serving.authentication.mode == "TokenReview",
         "terminationGracePeriodSeconds": SLEEP_SECONDS + options.drain_seconds + 5,
         "topologySpreadConstraints": [_spread(owner)],
     }
+
+
+def _options(spec: AgentSpec, summary: BuildSummary) -> ServingOptions:
+    return dataclasses.replace(
+        serving_options(spec, summary, names.ARTIFACTS_PATH),
+        host=ANY_ADDRESS,
+        grpc_port=names.GRPC_PORT,
+        keys_file=f"{names.SECRETS_PATH}/{KEYS}/{names.KEYS_FILE}"
+        if spec.serving.authentication.mode == "Keys"
+        else "",
+        log_format="json",
+    )
+
+
+def _secrets(owner: Owner, spec: AgentSpec) -> list[tuple[str, str, str]]:
+    """Return the Secrets that the kubelet mounts: volume, Secret, and the one key of it that replicas see."""
+    serving, found = spec.serving, []
+    if serving.authentication.mode == "Keys":
+        found.append((KEYS, serving.authentication.secret or keys_secret_name(owner), names.KEYS_FILE))
+    if serving.redis_secret is not None:
+        found.append((REDIS, serving.redis_secret, names.REDIS_FILE))
+    return found
+
+
+def _secret_volume(name: str, secret: str, key: str) -> Document:
+    items = [{"key": key, "path": key}]
+    return {"name": name, "secret": {"secretName": secret, "items": items, "defaultMode": 0o440}}
+
+
+def _resources(serving: Serving) -> Document:
+    """Return the resources; an accelerator has to be asked for as request and limit alike."""
+    found = pods.resources(serving.cpu, serving.memory)
+    if serving.accelerator is None:
+        return found
+    extended = {serving.accelerator.resource: str(serving.accelerator.count)}
+    return {kind: {**amounts, **extended} for kind, amounts in found.items()}
 
 
 def _probes() -> Document:
