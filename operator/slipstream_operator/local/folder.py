@@ -1,12 +1,17 @@
 """Where `slipstream up` keeps one deployment's artifacts, logs and lock: `.slipstream/NAME` in the working folder."""
 
 import fcntl
+import hashlib
 import os
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from slipstream_contract import names
 from slipstream_operator.errors import MachineError
+
+TOKEN_BYTES = 32
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,33 @@ class StateFolder:
     def report(self) -> Path:
         """The report of the last run."""
         return self.root / "report.html"
+
+    @property
+    def token(self) -> Path:
+        """The bearer token that the replicas of this folder take."""
+        return self.root / names.TOKEN_FILE
+
+    @property
+    def keys(self) -> Path:
+        """What the replicas know of it: its digest."""
+        return self.root / names.KEYS_FILE
+
+    def ensure_token(self) -> None:
+        """Make the token, once, readable by this user alone.
+
+        Raises:
+            MachineError: the folder cannot be written.
+        """
+        if self.token.exists() and self.keys.exists():
+            return
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        lines = {self.token: token, self.keys: f"default:{hashlib.sha256(token.encode()).hexdigest()}\n"}
+        try:
+            for path, text in lines.items():
+                path.touch(mode=0o600)
+                path.write_text(text)
+        except OSError as error:
+            raise MachineError(f"{self.root}: cannot be written ({error.strerror}); choose one with --state") from error
 
     def create(self) -> None:
         """Make the folders.

@@ -10,13 +10,17 @@ from slipstream_operator.reconcile.plan import Plan
 
 @dataclass(frozen=True)
 class Frame:
-    """What is known at `elapsed` seconds of the run; `phase` says in words what the load does, if it runs."""
+    """What is known at `elapsed` seconds of the run; `phase` says in words what the load does, if it runs.
+
+    `call` is how a person calls the deployment.
+    """
 
     elapsed: float
     observation: Observation
     plan: Plan
     progress: tuple[Progress, ...]
     phase: str = ""
+    call: str = ""
 
     def condition(self, kind: str) -> tuple[str, str, str]:
         """Return status, reason and message of one condition."""

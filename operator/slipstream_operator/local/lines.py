@@ -16,6 +16,7 @@ class LineView:
         self._write = write
         self._shown: set[tuple[str, int]] = set()
         self._figures_at = 0.0
+        self._called = False
 
     def __enter__(self) -> "LineView":
         return self
@@ -29,6 +30,9 @@ class LineView:
         for event in frame.plan.desired.events:
             if event.reason != "Building":
                 self._line(frame, f"{event.type.lower():<8} {event.reason:<16} {event.message}")
+        if frame.observation.served and not self._called:
+            self._called = True
+            self._line(frame, f"call     {frame.call}")
         if frame.observation.served and frame.elapsed - self._figures_at >= FIGURES_EVERY_SECONDS:
             self._figures_at = frame.elapsed
             self._line(frame, f"serving  {_figures(frame)}")

@@ -67,6 +67,7 @@ class LiveView:
         rows.add_row("p50", f"{performance.get('p50', '-'):>8}")
         rows.add_row("utilisation", f"{performance.get('utilization', '-'):>8}")
         rows.add_row("decision", status.get("scaling", {}).get("reason", ""))
+        rows.add_row("call", Text(frame.call))
         title = f"slipstream  {frame.observation.spec.name}  {frame.elapsed:.0f} s  {frame.phase}"
         return Panel(rows, title=title, title_align="left", subtitle=frame.observation.endpoint, border_style="cyan")
 

@@ -25,8 +25,7 @@ from slipstream_operator.errors import MachineError, ServingError
 from slipstream_operator.local import processes
 from slipstream_operator.local.folder import StateFolder
 from slipstream_operator.local.processes import Child
-from slipstream_operator.local.replicas import free_port, listen
-from slipstream_operator.reconcile.desired import serving_options
+from slipstream_operator.local.replicas import free_port, listen, local_options
 from slipstream_operator.scaling.samples import ReplicaSample
 from slipstream_operator.scrape import Scraper
 
@@ -122,7 +121,7 @@ class Loader:
         """Serve `variant` alone, load it in a closed loop, and return what it did."""
         listener, metrics_port = listen("127.0.0.1", 0), free_port()
         options = dataclasses.replace(
-            serving_options(self._spec, summary, str(self._folder.store)),
+            local_options(self._spec, summary, self._folder),
             variant=variant,
             socket_fd=listener.fileno(),
             metrics_port=metrics_port,

@@ -11,11 +11,13 @@ import socket
 from dataclasses import dataclass
 
 from slipstream_contract.serving import ServingOptions
+from slipstream_contract.summary import BuildSummary
+from slipstream_operator.api.spec import AgentSpec
 from slipstream_operator.errors import MachineError
 from slipstream_operator.local import processes
 from slipstream_operator.local.folder import StateFolder
 from slipstream_operator.local.processes import Child
-from slipstream_operator.reconcile.desired import revision
+from slipstream_operator.reconcile.desired import revision, serving_options
 from slipstream_operator.reconcile.observation import ReplicaState
 
 BACKLOG = 1024
@@ -46,6 +48,17 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def local_options(spec: AgentSpec, summary: BuildSummary, folder: StateFolder) -> ServingOptions:
+    """Return how a replica serves on this machine: what a Secret names in a cluster is a file of the folder here."""
+    open_to_all = spec.serving.authentication.mode == "None"
+    return dataclasses.replace(
+        serving_options(spec, summary, str(folder.store)),
+        authentication="none" if open_to_all else "keys",
+        keys_file="" if open_to_all else str(folder.keys),
+        cache_redis_file="",
+    )
 
 
 @dataclass

@@ -19,6 +19,7 @@ from slipstream_operator.local.record import LoadRecord, Result, read_manifest
 from slipstream_operator.local.replicas import listen
 from slipstream_operator.local.world import LocalWorld
 from slipstream_operator.reconcile.memory import Memory
+from slipstream_operator.reconcile.observation import Observation
 from slipstream_operator.reconcile.plan import Plan, plan
 from slipstream_operator.scaling.tuning import FAST
 
@@ -53,6 +54,7 @@ async def up(spec: AgentSpec, settings: UpSettings, view: View) -> Result | None
     """
     folder = StateFolder(settings.state)
     folder.create()
+    folder.ensure_token()
     with folder.lock(), listen(settings.host, settings.port) as listener, view:
         world = LocalWorld(spec, folder, listener)
         try:
@@ -104,6 +106,7 @@ class Run:
             plan=planned,
             progress=tuple(self._world.builds.history),
             phase=self._phase,
+            call=_call(observation, self._folder),
         )
         if self._record is not None:
             self._record.add(frame)
@@ -141,3 +144,16 @@ class Run:
 
     def _set_phase(self, phase: str) -> None:
         self._phase = phase
+
+
+def _call(observation: Observation, folder: StateFolder) -> str:
+    """Return how a person calls the deployment."""
+    key = f' -H "Authorization: Bearer $(cat {_shown(folder.token)})"'
+    open_to_all = observation.spec.serving.authentication.mode == "None"
+    host = observation.endpoint.split("/v2/")[0]
+    return f"curl{'' if open_to_all else key} {host}/docs"
+
+
+def _shown(path: Path) -> Path:
+    """Return `path` as short as it can be from where the user stands."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -7,8 +7,8 @@ from slipstream_contract.summary import BuildSummary
 from slipstream_operator.api.spec import AgentSpec
 from slipstream_operator.local.builds import Builds
 from slipstream_operator.local.folder import StateFolder
-from slipstream_operator.local.replicas import LocalReplica, Replicas
-from slipstream_operator.reconcile.desired import Desired, serving_options
+from slipstream_operator.local.replicas import LocalReplica, Replicas, local_options
+from slipstream_operator.reconcile.desired import Desired
 from slipstream_operator.reconcile.observation import Observation, Served
 from slipstream_operator.scrape import Scraper
 
@@ -57,7 +57,7 @@ class LocalWorld:
 
     async def _serve(self, summary: BuildSummary, replicas: int, now: float) -> None:
         self._served = Served(summary, replicas)
-        await self.replicas.ensure(serving_options(self.spec, summary, str(self._folder.store)), replicas, now)
+        await self.replicas.ensure(local_options(self.spec, summary, self._folder), replicas, now)
 
     async def _probe(self, replica: LocalReplica) -> None:
         if replica.alive and not replica.stopping:

@@ -45,7 +45,7 @@ def parse(text: str, replica: str, at: float) -> ReplicaSample:
     if metrics.BUSY_SECONDS_TOTAL not in series:
         raise ExpositionError(f"no {metrics.BUSY_SECONDS_TOTAL}: this is not a Slipstream replica")
     edges, counts = _histogram(series)
-    rejected = _total(series, metrics.REJECTED_TOTAL)
+    rejected = _shed(series)
     return ReplicaSample(
         replica=replica,
         at=at,
@@ -101,6 +101,12 @@ def _sample(number: int, line: str) -> tuple[str, Labels, float]:
 def _total(series: Series, name: str) -> float:
     """Return the sum over a metric's labels; one whose labels were never used has no samples, which is 0."""
     return sum(series.get(name, {}).values())
+
+
+def _shed(series: Series) -> float:
+    """Return the requests that more replicas would have answered; a caller without a key is no reason to grow."""
+    reasons = series.get(metrics.REJECTED_TOTAL, {})
+    return sum(value for labels, value in reasons.items() if dict(labels).get("reason") in metrics.SHED_REASONS)
 
 
 def _served(series: Series) -> float:

@@ -126,6 +126,27 @@ BAD_MANIFESTS = (
         "spec.scaling.behavior.scaleUp.policies",
     ),
     BadManifest("a cache of no size", "spec.serving.cache.maxBytes", "lots", "write a number of bytes"),
+    BadManifest("a shared cache nowhere", "spec.serving.cache.mode", "Redis", "mode Redis, and no other, needs"),
+    BadManifest(
+        "an address for a cache of one's own",
+        "spec.serving.cache.secretRef",
+        {"name": "redis"},
+        "mode Redis, and no other",
+    ),
+    BadManifest("callers nobody reviews", "spec.serving.authentication.mode", "Basic", "spec.serving.authentication"),
+    BadManifest(
+        "keys that nobody asks for",
+        "spec.serving.authentication",
+        {"mode": "None", "secretRef": {"name": "keys"}},
+        "secretRef is used in mode Keys only",
+    ),
+    BadManifest(
+        "an accelerator without a vendor", "spec.serving.accelerator", {"resource": "gpu"}, "write DOMAIN/NAME"
+    ),
+    BadManifest("an accelerator of none", "spec.serving.accelerator.count", 0, "spec.serving.accelerator.count"),
+    BadManifest(
+        "an accelerator's stranger", "spec.serving.accelerator.provider", "OpenCL", "spec.serving.accelerator.provider"
+    ),
     BadManifest("memory in decimal units", "spec.serving.resources.memory", "2GB", 'write bytes such as "1Gi"'),
     BadManifest("no processors", "spec.serving.resources.cpu", "-1", 'write processors such as "2"'),
     BadManifest("processors as a number", "spec.serving.resources.cpu", 2, "spec.serving.resources.cpu"),

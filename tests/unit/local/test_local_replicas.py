@@ -1,6 +1,7 @@
 """Replicas as real processes that share one socket."""
 
 import asyncio
+import dataclasses
 import os
 import signal
 
@@ -22,7 +23,9 @@ class Bench:
 
     def __init__(self, folder):
         write_artifact(folder / "artifact", mlp())
-        self.options = ServingOptions(str(folder / "artifact"), "original", "tiny")
+        self.options = ServingOptions(
+            str(folder / "artifact"), "original", "tiny", authentication="none", threads=1, processes=1
+        )
         self.listener = listen("127.0.0.1", 0)
         self.replicas = Replicas(StateFolder(folder), self.listener)
         self.scraper = Scraper()
@@ -104,7 +107,7 @@ async def test_scaling_in_loses_no_request(bench):
 async def test_another_revision_takes_over_only_once_it_is_ready(bench, tmp_path):
     await bench.until(lambda: len(bench.ready) == 1)
     (old,) = bench.pids
-    other = ServingOptions(bench.options.artifact, "original", "tiny", objective_milliseconds=7)
+    other = dataclasses.replace(bench.options, objective_milliseconds=7)
 
     await bench.replicas.ensure(other, 1, bench.now)
     assert len(bench.replicas.observe()) == 2
