@@ -70,6 +70,8 @@ lock: $(INSTALLED)  ## Renew the pinned dependencies, of development and of the 
 	@$(BIN)/python -m pip install --quiet uv
 	@$(COMPILE) pyproject.toml --extra operator --extra builder --extra runtime --extra dev -o constraints.txt
 	@$(COMPILE) pyproject.toml --extra builder --constraint constraints.txt -o images/builder.txt
+	@$(COMPILE) pyproject.toml --extra runtime --constraint constraints.txt -o images/runtime.txt
+	@$(COMPILE) pyproject.toml --extra gpu --constraint constraints.txt -o images/runtime-gpu.txt
 	@echo hatchling | $(COMPILE) - --constraint constraints.txt -o images/wheel.txt
 	@$(COMPILE) bench/build/requirements.in --constraint constraints.txt -o bench/build/requirements.txt
 
