@@ -5,12 +5,27 @@ import asyncio
 import numpy as np
 
 from slipstream_runtime.batching.batcher import Batcher
+from slipstream_runtime.batching.deadline_queue import Shape
 from slipstream_runtime.batching.policy import default_patience, retry_after_seconds
 from slipstream_runtime.caching.cache import AnswerCache
 from slipstream_runtime.errors import OverloadedError
 from slipstream_runtime.observing.telemetry import OVERLOAD, Telemetry
 from slipstream_runtime.protocol.decoding import InferRequest
+from slipstream_runtime.protocol.reply import Answer
 from slipstream_runtime.protocol.signature import Signature, Tensors
+
+
+class _OutputsReply:
+    """Hands the outputs alone to a future."""
+
+    def __init__(self, future: "asyncio.Future[Tensors]") -> None:
+        self._future = future
+        self.done = future.done
+        self.set_exception = future.set_exception
+
+    def set_result(self, answer: Answer) -> None:
+        """Hand over the outputs."""
+        self._future.set_result(answer.outputs)
 
 
 class DataPlane:
@@ -23,11 +38,13 @@ class DataPlane:
         cache: AnswerCache | None,
         telemetry: Telemetry,
         objective_seconds: float,
+        variant: str,
     ) -> None:
         self._signature = signature
         self._batcher = batcher
         self._cache = cache
         self._telemetry = telemetry
+        self._variant = variant
         self._patience = default_patience(objective_seconds)
 
     def admit(self, rows: int = 1, patience: float | None = None) -> None:
@@ -59,14 +76,18 @@ class DataPlane:
             outputs = await self._compute(request, deadline)
         else:
             outputs = await self._cache.answer(request.tensors, lambda: self._compute(request, deadline))
-        self._telemetry.rows += request.rows
+        self._telemetry.served(self._variant, request.rows)
         return outputs
 
     def _compute(self, request: InferRequest, deadline: float) -> "asyncio.Future[Tensors]":
         if request.rows > self._batcher.max_rows:
             return asyncio.ensure_future(self._compute_parts(request, deadline))
-        shape = self._signature.bucket(request.tensors)
-        return self._batcher.submit(request.tensors, request.rows, deadline, shape)
+        return self._submit(request.tensors, request.rows, deadline, self._signature.bucket(request.tensors))
+
+    def _submit(self, tensors: Tensors, rows: int, deadline: float, shape: Shape) -> "asyncio.Future[Tensors]":
+        future: asyncio.Future[Tensors] = asyncio.get_running_loop().create_future()
+        self._batcher.submit(tensors, rows, deadline, _OutputsReply(future), shape)
+        return future
 
     async def _compute_parts(self, request: InferRequest, deadline: float) -> Tensors:
         """Compute a request of more rows than a batch may have, part by part."""
@@ -74,6 +95,6 @@ class DataPlane:
         replies = []
         for start in range(0, request.rows, size):
             part = tuple(tensor[start : start + size] for tensor in request.tensors)
-            replies.append(self._batcher.submit(part, min(size, request.rows - start), deadline, shape))
+            replies.append(self._submit(part, min(size, request.rows - start), deadline, shape))
         parts = await asyncio.gather(*replies)
         return tuple(np.concatenate(outputs) for outputs in zip(*parts, strict=True))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from slipstream_contract.serving import ServingOptions
 from slipstream_runtime.batching.batcher import Batcher, BatchRules
-from slipstream_runtime.batching.curve import Line, RefittedCurve
+from slipstream_runtime.batching.curve import Line
 from slipstream_runtime.batching.policy import MAX_ROWS
 from slipstream_runtime.batching.runners import LOOP_SECONDS, LoopRunner, Runner, ThreadRunner
 from slipstream_runtime.caching.cache import AnswerCache
@@ -17,7 +17,8 @@ from slipstream_runtime.caching.lru import ByteLru
 from slipstream_runtime.model.artifact import LoadedVariant, load_variant
 from slipstream_runtime.model.selfcheck import check_golden, measure
 from slipstream_runtime.model.session import Session
-from slipstream_runtime.observing.exposition import Exposition, Identity, ReplicaCollector
+from slipstream_runtime.observing import families
+from slipstream_runtime.observing.collector import Collector, Identity
 from slipstream_runtime.observing.health import Health
 from slipstream_runtime.observing.telemetry import Telemetry
 from slipstream_runtime.plane import DataPlane
@@ -91,12 +92,12 @@ def _assemble(prepared: Prepared) -> Replica:
     runner = _runner(prepared.line)
     batcher = _batcher(prepared, runner, telemetry)
     health = Health(lambda: batcher.running_seconds)
-    plane = DataPlane(signature, batcher, _cache(prepared, telemetry), telemetry, objective)
+    plane = DataPlane(signature, batcher, _cache(prepared, telemetry), telemetry, objective, options.variant)
     app = InferApp(options.model, signature, plane, telemetry, build_api(options.model, signature, health))
     identity = Identity(options.model, prepared.loaded.digest, options.variant)
-    exposition = Exposition(ReplicaCollector(telemetry, batcher, identity))
+    collector = Collector(telemetry, batcher, identity)
     infer = Listener(app, prepared.infer_socket, shared=options.socket_fd >= 0)
-    metrics = Listener(ProbeApp(health, exposition.text), prepared.metrics_socket)
+    metrics = Listener(ProbeApp(health, lambda: families.text(collector.collect())), prepared.metrics_socket)
     return Replica(health, runner, infer, metrics)
 
 
@@ -108,7 +109,7 @@ def _batcher(prepared: Prepared, runner: Runner, telemetry: Telemetry) -> Batche
         delay_seconds=options.max_delay_milliseconds / 1000,
         batched=prepared.loaded.signature.batched,
     )
-    return Batcher(prepared.session.run, rules, RefittedCurve(prepared.line, rules.cap), runner, telemetry)
+    return Batcher(prepared.session.run, prepared.line, options.variant, rules, runner, telemetry)
 
 
 def _runner(line: Line) -> Runner:

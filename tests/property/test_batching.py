@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slipstream_runtime.batching.batcher import Batcher, BatchRules
-from slipstream_runtime.batching.curve import Line, RefittedCurve
+from slipstream_runtime.batching.curve import Line
 from slipstream_runtime.batching.deadline_queue import DeadlineQueue, Entry
 from slipstream_runtime.batching.runners import LoopRunner, ThreadRunner
 from slipstream_runtime.errors import DeadlineError, ModelFailedError
@@ -93,18 +93,19 @@ class EchoModel:
 async def ask(batcher, kind, nonces):
     deadline = batcher.clock() + (-1 if kind == "expired" else 100)
     values = np.array([[POISON if kind == "poison" else nonce] for nonce in nonces], np.int64)
-    reply = batcher.submit((values,), len(nonces), deadline)
+    reply = asyncio.get_running_loop().create_future()
+    batcher.submit((values,), len(nonces), deadline, reply)
     if kind == "cancel soon":
         reply.cancel()
     elif kind == "cancel later":
         await asyncio.sleep(0)
         reply.cancel()
-    return (await reply)[0][:, 0].tolist()
+    return (await reply).outputs[0][:, 0].tolist()
 
 
 async def converse(sent, runner, model):
     rules = BatchRules(objective_seconds=100, cap=8)
-    batcher = Batcher(model.run, rules, RefittedCurve(Line(1e-4, 1e-5), 8), runner, Telemetry(0.1))
+    batcher = Batcher(model.run, Line(1e-4, 1e-5), "first", rules, runner, Telemetry(0.1))
     tasks, nonce = [], 0
     for kind, rows, rounds in sent:
         for _ in range(rounds):

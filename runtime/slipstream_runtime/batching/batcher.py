@@ -13,11 +13,10 @@ from slipstream_runtime.batching.policy import largest_batch, predicted_wait
 from slipstream_runtime.batching.runners import Runner
 from slipstream_runtime.errors import DeadlineError, ModelFailedError, ServingError
 from slipstream_runtime.observing.telemetry import DEADLINE, Telemetry
+from slipstream_runtime.protocol.reply import Answer, Reply
 from slipstream_runtime.protocol.signature import Tensors
 
 logger = logging.getLogger(__name__)
-
-Reply = asyncio.Future[Tensors]
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,7 @@ class _Running:
     batch: list[Entry]
     rows: int
     started: float
+    variant: str
 
 
 class Batcher:
@@ -46,13 +46,13 @@ class Batcher:
     def __init__(
         self,
         run: Run,
+        line: Line,
+        variant: str,
         rules: BatchRules,
-        curve: RefittedCurve,
         runner: Runner,
         telemetry: Telemetry,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._run = run
         self._rules = rules
         self._runner = runner
         self._telemetry = telemetry
@@ -62,7 +62,12 @@ class Batcher:
         self._running: _Running | None = None
         self._wake: asyncio.Handle | None = None
         self._waiting_for_more = False
-        self.curve = curve
+        self.switch(run, line, variant)
+
+    def switch(self, run: Run, line: Line, variant: str) -> None:
+        """Compute from the next batch on with `run`, whose latency is `line`; the running batch ends as it began."""
+        self._run, self._variant = run, variant
+        self.curve = RefittedCurve(line, self._rules.cap)
         self.max_rows = self._bound()
 
     @property
@@ -87,13 +92,13 @@ class Batcher:
             left = max(0.0, self.curve.line.seconds(self._running.rows) - self.running_seconds)
         return predicted_wait(self.curve.line, self._queue.rows + rows, self.max_rows, left)
 
-    def submit(self, tensors: Tensors, rows: int, deadline: float, shape: Shape = ()) -> Reply:
-        """Queue a request; cancelling the returned future takes it out again."""
-        reply: Reply = self._loop.create_future()
-        self._queue.push(Entry(tensors, rows, self.clock(), deadline, reply, shape))
+    def submit(
+        self, tensors: Tensors, rows: int, deadline: float, reply: Reply, shape: Shape = (), priority: int = 0
+    ) -> None:
+        """Queue a request; it is not computed when `reply` is done before its batch starts."""
+        self._queue.push(Entry(tensors, rows, self.clock(), deadline, reply, shape, priority))
         if self._running is None:
             self._wake_up(self._rules.delay_seconds)
-        return reply
 
     def _wake_up(self, delay: float) -> None:
         """Start a batch in the loop's next round, so that all requests read in this one are in it."""
@@ -119,16 +124,16 @@ class Batcher:
             return
         for entry in taken.batch:
             self._telemetry.queue.observe(now - entry.arrived)
-        self._running = _Running(taken.batch, taken.rows, now)
+        self._running = _Running(taken.batch, taken.rows, now, self._variant)
         self._runner.start(self._work(taken.batch), self._finish)
 
     def _work(self, batch: list[Entry]) -> Callable[[], tuple[list[Outcome], float]]:
         # The batch's parts are copied here, so that nothing that happens to an entry later can shift a row.
-        tensors, rows = [entry.tensors for entry in batch], [entry.rows for entry in batch]
+        run, tensors, rows = self._run, [entry.tensors for entry in batch], [entry.rows for entry in batch]
 
         def work() -> tuple[list[Outcome], float]:
             begun = self.clock()
-            outcomes = run_batch(self._run, tensors, rows, batched=self._rules.batched)
+            outcomes = run_batch(run, tensors, rows, batched=self._rules.batched)
             return outcomes, self.clock() - begun
 
         return work
@@ -138,20 +143,20 @@ class Batcher:
         if running is None:
             raise RuntimeError("a batch ended that was never started")
         outcomes, seconds = result
-        self._settle(running.batch, outcomes)
-        self._telemetry.computed(running.rows, seconds)
-        if not any(isinstance(outcome, Exception) for outcome in outcomes):
+        self._settle(running, outcomes)
+        self._telemetry.computed(running.rows, seconds, len(running.batch))
+        if running.variant == self._variant and not any(isinstance(outcome, Exception) for outcome in outcomes):
             self.curve.observe(running.rows, seconds)
             self.max_rows = self._bound()
         if self._queue.rows:
             self._wake_up(0.0)
 
-    def _settle(self, batch: Sequence[Entry], outcomes: Sequence[Outcome]) -> None:
-        for entry, outcome in zip(batch, outcomes, strict=True):
+    def _settle(self, running: _Running, outcomes: Sequence[Outcome]) -> None:
+        for entry, outcome in zip(running.batch, outcomes, strict=True):
             if isinstance(outcome, Exception):
                 _fail(entry, _shown(outcome))
             elif not entry.reply.done():
-                _future(entry).set_result(outcome)
+                entry.reply.set_result(Answer(outcome, running.variant))
 
     def _bound(self) -> int:
         if not self._rules.batched:
@@ -159,15 +164,9 @@ class Batcher:
         return largest_batch(self.curve.line, self._rules.objective_seconds, self._rules.cap)
 
 
-def _future(entry: Entry) -> Reply:
-    if not isinstance(entry.reply, asyncio.Future):
-        raise TypeError("the batcher queues futures only")
-    return entry.reply
-
-
 def _fail(entry: Entry, error: ServingError) -> None:
     if not entry.reply.done():
-        _future(entry).set_exception(error)
+        entry.reply.set_exception(error)
 
 
 def _shown(error: Exception) -> ServingError:

@@ -2,19 +2,11 @@
 
 import heapq
 from dataclasses import dataclass, field
-from typing import Protocol
 
+from slipstream_runtime.protocol.reply import Reply
 from slipstream_runtime.protocol.signature import Tensors
 
 Shape = tuple[tuple[int, ...], ...]
-
-
-class Reply(Protocol):
-    """What the queue needs of a future."""
-
-    def done(self) -> bool:
-        """Return whether the caller has its answer or has gone."""
-        ...
 
 
 @dataclass(slots=True, eq=False)
@@ -27,6 +19,7 @@ class Entry:
     deadline: float
     reply: Reply
     shape: Shape = ()
+    priority: int = 0
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from slipstream_runtime.batching.batcher import Batcher, BatchRules
-from slipstream_runtime.batching.curve import Line, RefittedCurve
+from slipstream_runtime.batching.curve import Line
 from slipstream_runtime.batching.runners import LoopRunner
 from slipstream_runtime.errors import DeadlineError, ModelFailedError
 from slipstream_runtime.observing.telemetry import DEADLINE, Telemetry
@@ -54,13 +54,20 @@ def batcher(model, runner=None, **rules):
     telemetry = Telemetry(0.1)
     made = Batcher(
         model.run,
+        LINE,
+        "first",
         BatchRules(**({"objective_seconds": 1.0, "cap": 4} | rules)),
-        RefittedCurve(LINE, 4),
         runner or TimedRunner(model),
         telemetry,
         clock=asyncio.get_running_loop().time,
     )
     return made, telemetry
+
+
+def submit(made, tensors, rows, deadline, *bucket):
+    reply = asyncio.get_running_loop().create_future()
+    made.submit(tensors, rows, deadline, reply, *bucket)
+    return reply
 
 
 def row(*values):
@@ -74,18 +81,18 @@ def now():
 async def test_an_idle_session_never_waits(model):
     made, _ = batcher(model)
     begun = now()
-    await made.submit(row(1), 1, begun + 1)
+    await submit(made, row(1), 1, begun + 1)
     assert now() - begun == pytest.approx(LINE.seconds(1))
 
 
 async def test_arrivals_during_a_run_form_the_next_batch_within_the_bound(model):
     made, _ = batcher(model)
-    first = made.submit(row(0), 1, now() + 1)
+    first = submit(made, row(0), 1, now() + 1)
     await asyncio.sleep(0.001)
-    rest = [made.submit(row(i), 1, now() + 1) for i in range(6)]
+    rest = [submit(made, row(i), 1, now() + 1) for i in range(6)]
     results = await asyncio.gather(first, *rest)
     assert model.batches == [1, 4, 2]
-    assert [result[0][0, 0] for result in results] == [0, 0, 2, 4, 6, 8, 10]
+    assert [result.outputs[0][0, 0] for result in results] == [0, 0, 2, 4, 6, 8, 10]
 
 
 async def test_the_earliest_deadline_goes_first(model):
@@ -93,7 +100,7 @@ async def test_the_earliest_deadline_goes_first(model):
     order = []
     begun = now()
     for name, patience in (("late", 3), ("soon", 1), ("middle", 2)):
-        reply = made.submit(row(1), 1, begun + patience)
+        reply = submit(made, row(1), 1, begun + patience)
         reply.add_done_callback(lambda _, name=name: order.append(name))
     await asyncio.sleep(1)
     assert order == ["soon", "middle", "late"]
@@ -101,19 +108,19 @@ async def test_the_earliest_deadline_goes_first(model):
 
 async def test_a_request_of_several_rows_gets_its_own_rows_back(model):
     made, _ = batcher(model)
-    replies = [made.submit(row(1, 2), 2, now() + 1), made.submit(row(3), 1, now() + 1)]
+    replies = [submit(made, row(1, 2), 2, now() + 1), submit(made, row(3), 1, now() + 1)]
     results = await asyncio.gather(*replies)
-    assert [result[0].ravel().tolist() for result in results] == [[2, 4], [6]]
+    assert [result.outputs[0].ravel().tolist() for result in results] == [[2, 4], [6]]
     assert model.batches == [3]
 
 
 async def test_a_cancelled_caller_is_skipped(model):
     made, _ = batcher(model)
-    blocker = made.submit(row(0), 1, now() + 1)
+    blocker = submit(made, row(0), 1, now() + 1)
     await asyncio.sleep(0.001)
-    gone, stays = made.submit(row(1), 1, now() + 1), made.submit(row(2), 1, now() + 1)
+    gone, stays = submit(made, row(1), 1, now() + 1), submit(made, row(2), 1, now() + 1)
     gone.cancel()
-    assert (await stays)[0][0, 0] == 4
+    assert (await stays).outputs[0][0, 0] == 4
     await blocker
     assert model.batches == [1, 1]
     assert made.queued_rows == 0
@@ -121,17 +128,17 @@ async def test_a_cancelled_caller_is_skipped(model):
 
 async def test_a_caller_cancelled_while_its_batch_runs_shifts_nobody(model):
     made, _ = batcher(model)
-    gone, stays = made.submit(row(1), 1, now() + 1), made.submit(row(2), 1, now() + 1)
+    gone, stays = submit(made, row(1), 1, now() + 1), submit(made, row(2), 1, now() + 1)
     await asyncio.sleep(0.001)
     gone.cancel()
-    assert (await stays)[0][0, 0] == 4
+    assert (await stays).outputs[0][0, 0] == 4
 
 
 async def test_an_expired_request_is_never_computed(model):
     made, telemetry = batcher(model)
-    blocker = made.submit(row(0), 1, now() + 1)
+    blocker = submit(made, row(0), 1, now() + 1)
     await asyncio.sleep(0.001)
-    late = made.submit(row(1), 1, now() + 0.005)
+    late = submit(made, row(1), 1, now() + 0.005)
     with pytest.raises(DeadlineError):
         await late
     await blocker
@@ -142,21 +149,21 @@ async def test_an_expired_request_is_never_computed(model):
 @pytest.mark.parametrize("culprit", range(4))
 async def test_only_the_culprit_of_a_failed_batch_fails(model, culprit):
     made, _ = batcher(model)
-    replies = [made.submit(row(-1 if i == culprit else i), 1, now() + 1) for i in range(4)]
+    replies = [submit(made, row(-1 if i == culprit else i), 1, now() + 1) for i in range(4)]
     results = await asyncio.gather(*replies, return_exceptions=True)
     for i, result in enumerate(results):
         if i == culprit:
             assert isinstance(result, ModelFailedError)
             assert "secret" not in str(result)
         else:
-            assert result[0][0, 0] == 2 * i
+            assert result.outputs[0][0, 0] == 2 * i
 
 
 async def test_an_answer_of_another_length_goes_to_nobody(model):
     model.run = lambda tensors: (np.zeros((1, 1), np.float32),)
     model.batches.append(1)
     made, _ = batcher(model)
-    replies = [made.submit(row(i, i), 2, now() + 1) for i in range(2)]
+    replies = [submit(made, row(i, i), 2, now() + 1) for i in range(2)]
     results = await asyncio.gather(*replies, return_exceptions=True)
     assert all(isinstance(result, ModelFailedError) for result in results)
 
@@ -166,44 +173,44 @@ async def test_an_answer_that_is_not_finite_fails_alone(model):
     model.batches.append(1)
     made, _ = batcher(model)
     with np.errstate(divide="ignore"):
-        replies = [made.submit(row(i), 1, now() + 1) for i in (0, 2)]
+        replies = [submit(made, row(i), 1, now() + 1) for i in (0, 2)]
         results = await asyncio.gather(*replies, return_exceptions=True)
     assert isinstance(results[0], ModelFailedError)
-    assert results[1][0][0, 0] == 0.5
+    assert results[1].outputs[0][0, 0] == 0.5
 
 
 async def test_a_delay_waits_for_a_fuller_batch_but_not_once_it_is_full(model):
     made, _ = batcher(model, delay_seconds=0.5)
     begun = now()
-    replies = [made.submit(row(i), 1, begun + 2) for i in range(3)]
+    replies = [submit(made, row(i), 1, begun + 2) for i in range(3)]
     await asyncio.sleep(0.1)
-    replies.append(made.submit(row(3), 1, begun + 2))
+    replies.append(submit(made, row(3), 1, begun + 2))
     await asyncio.gather(*replies)
     assert now() - begun == pytest.approx(0.1 + LINE.seconds(4))
     begun = now()
-    await made.submit(row(1), 1, begun + 2)
+    await submit(made, row(1), 1, begun + 2)
     assert now() - begun == pytest.approx(0.5 + LINE.seconds(1))
 
 
 async def test_shapes_that_differ_never_share_a_batch(model):
     made, _ = batcher(model)
-    blocker = made.submit(row(0), 1, now() + 1)
+    blocker = submit(made, row(0), 1, now() + 1)
     await asyncio.sleep(0.001)
     wide = (np.ones((1, 3), np.float32),)
     replies = [
-        made.submit(row(1), 1, now() + 1, ((1,),)),
-        made.submit(wide, 1, now() + 1, ((3,),)),
-        made.submit(row(2), 1, now() + 1, ((1,),)),
+        submit(made, row(1), 1, now() + 1, ((1,),)),
+        submit(made, wide, 1, now() + 1, ((3,),)),
+        submit(made, row(2), 1, now() + 1, ((1,),)),
     ]
     results = await asyncio.gather(blocker, *replies)
     assert model.batches == [1, 2, 1]
-    assert results[2][0].shape == (1, 3)
+    assert results[2].outputs[0].shape == (1, 3)
 
 
 async def test_the_predicted_wait_grows_with_the_queue(model):
     made, _ = batcher(model)
     assert made.predicted_wait(1) == pytest.approx(LINE.seconds(1))
-    replies = [made.submit(row(i), 1, now() + 1) for i in range(9)]
+    replies = [submit(made, row(i), 1, now() + 1) for i in range(9)]
     await asyncio.sleep(0.001)
     expected = LINE.seconds(4) - 0.001 + 2 * LINE.alpha + 6 * LINE.beta
     assert made.predicted_wait(1) == pytest.approx(expected)
@@ -212,7 +219,18 @@ async def test_the_predicted_wait_grows_with_the_queue(model):
 
 async def test_on_the_loop_all_requests_of_one_round_share_a_batch(model):
     made, telemetry = batcher(model, LoopRunner())
-    replies = [made.submit(row(i), 1, now() + 1) for i in range(4)]
+    replies = [submit(made, row(i), 1, now() + 1) for i in range(4)]
     await asyncio.gather(*replies)
     assert model.batches == [4]
     assert telemetry.batch_rows.count == 1
+
+
+async def test_a_switched_variant_answers_from_the_next_batch_on(model):
+    made, _ = batcher(model)
+    before = submit(made, row(1), 1, now() + 1)
+    await asyncio.sleep(0.001)
+    made.switch(lambda tensors: (tensors[0] * 3,), Line(0.5, 0.25), "second")
+    after = submit(made, row(1), 1, now() + 1)
+    first, second = await asyncio.gather(before, after)
+    assert (first.variant, first.outputs[0][0, 0]) == ("first", 2)
+    assert (second.variant, second.outputs[0][0, 0]) == ("second", 3)

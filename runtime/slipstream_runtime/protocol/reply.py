@@ -1,0 +1,28 @@
+"""How an answer reaches its caller: by a callback, because most requests need neither a task nor a future."""
+
+from typing import NamedTuple, Protocol
+
+from slipstream_runtime.protocol.signature import Tensors
+
+
+class Answer(NamedTuple):
+    """What the model answered, and which variant of it."""
+
+    outputs: Tensors
+    variant: str
+
+
+class Reply(Protocol):
+    """Where the answer to one request goes; settled at most once, on the event loop. An asyncio.Future is one."""
+
+    def done(self) -> bool:
+        """Return whether the caller has its answer or has gone."""
+        ...
+
+    def set_result(self, result: Answer, /) -> None:
+        """Hand over the answer; never called when done."""
+        ...
+
+    def set_exception(self, exception: Exception, /) -> None:
+        """Hand over why there is none; never called when done."""
+        ...
