@@ -89,7 +89,7 @@ CACHE_LOOKUPS_TOTAL = "slipstream_cache_lookups_total"
 """Counter, labels `level` (responses, answers, redis), `result` (hit, miss)."""
 
 CACHE_ACTIVE = "slipstream_cache_active"
-"""Gauge, label `level`: 1 while the level is used, 0 while it costs more than it saves; of several processes, the mean."""
+"""Gauge, label `level`, mean over the processes: 1 while the level is used, 0 while it costs more than it saves."""
 
 CACHE_BYTES = "slipstream_cache_bytes"
 """Gauge, label `level`: bytes held."""

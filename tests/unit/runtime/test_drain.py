@@ -88,5 +88,5 @@ async def test_stopping_one_of_two_replicas_under_load_fails_nothing(artifact, s
 async def requests_served(running):
     async with httpx.AsyncClient() as client:
         text = (await client.get(f"{running.metrics_url}/metrics")).text
-    name = 'slipstream_request_duration_seconds_count{code="200"} '
+    name = 'slipstream_request_duration_seconds_count{code="200",protocol="http"} '
     return next(float(line.removeprefix(name)) for line in text.splitlines() if line.startswith(name))

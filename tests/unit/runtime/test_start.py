@@ -85,7 +85,7 @@ def test_a_descriptor_that_is_no_listening_socket_is_refused(folder):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"threads": 0}, "--threads: must be at least 1"),
+        ({"threads": -1}, "--threads: must be at least 0"),
         ({"objective_percentile": "all"}, "--objective-percentile: must be a number"),
         ({"port": "http"}, "--port"),
         ({"colour": "red"}, "unrecognized arguments: --colour=red"),
