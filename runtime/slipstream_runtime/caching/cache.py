@@ -37,13 +37,13 @@ class AnswerCache:
         key = self._key(tensors)
         found = self._store.get(key, self._loop.time())
         if found is not None:
-            self._telemetry.cache_hits += 1
+            self._telemetry.answers.hits += 1
             return found
         flight = self._flights.get(key)
         if flight is not None and not flight.reply.done():
-            self._telemetry.cache_hits += 1
+            self._telemetry.answers.hits += 1
             return await self._join(flight)
-        self._telemetry.cache_misses += 1
+        self._telemetry.answers.misses += 1
         return await self._join(self._depart(key, compute))
 
     def _depart(self, key: bytes, compute: Compute) -> _Flight:
