@@ -10,7 +10,7 @@ from slipstream_runtime.batching.policy import default_patience, retry_after_sec
 from slipstream_runtime.caching.cache import AnswerCache
 from slipstream_runtime.errors import OverloadedError
 from slipstream_runtime.observing.telemetry import OVERLOAD, Telemetry
-from slipstream_runtime.protocol.decoding import InferRequest
+from slipstream_runtime.protocol.request import InferRequest
 from slipstream_runtime.protocol.reply import Answer
 from slipstream_runtime.protocol.signature import Signature, Tensors
 

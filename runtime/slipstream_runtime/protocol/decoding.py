@@ -1,131 +1,175 @@
 """Decodes and validates a whole request body into the model's inputs. Pure."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TypeVar
+from functools import lru_cache
 
-import msgspec
+import numpy as np
 
 from slipstream_contract.manifest import TensorSpec
 from slipstream_runtime.errors import BadRequestError
-from slipstream_runtime.protocol.signature import Signature, Tensors, check_finite, check_shape
+from slipstream_runtime.protocol.fast import FastWay, Message
+from slipstream_runtime.protocol.messages import (
+    INFER,
+    NAMED,
+    InferMessage,
+    InputTensor,
+    members,
+    optional_members,
+    parse,
+    refuse_duplicates,
+)
+from slipstream_runtime.protocol.parameters import (
+    binary_by_default,
+    check_id,
+    choose_outputs,
+    read_priority,
+    read_timeout,
+    refuse_sequences,
+    refuse_shared_memory,
+)
+from slipstream_runtime.protocol.request import InferRequest
+from slipstream_runtime.protocol.signature import Array, Signature, Tensors, check_shape
 from slipstream_runtime.protocol.tensors import derived_shape, from_binary, from_json, nested
 
-Parameters = Mapping[str, bool | int | float | str | None]
-Body = TypeVar("Body")
 
+class Decoder:
+    """Reads requests to one model."""
 
-class _Input(msgspec.Struct):
-    name: str
-    shape: tuple[int, ...]
-    datatype: str
-    data: msgspec.Raw = msgspec.Raw(b"")
-    parameters: dict[str, bool | int | float | str | None] | None = None
+    def __init__(self, signature: Signature) -> None:
+        self._signature = signature
+        self._fast = FastWay(signature)
+        self._json = tuple((i, False) for i in range(len(signature.outputs)))
+        self._binary = tuple((i, True) for i in range(len(signature.outputs)))
 
+    def infer(self, body: bytes, header_length: int | None) -> InferRequest:
+        """Return the Open Inference Protocol request in `body`.
 
-class _Output(msgspec.Struct):
-    name: str
-    parameters: dict[str, bool | int | float | str | None] | None = None
+        `header_length` is the JSON part's length when binary tensors follow it, None without the binary extension.
 
+        Raises:
+            BadRequestError: the body is malformed or does not fit the model.
+            UnsupportedError: it asks for what the protocol has and this replica does not.
+        """
+        if header_length is None:
+            return self._quick(body) or self.infer_generally(body, None)
+        if not 0 <= header_length <= len(body):
+            raise BadRequestError("Inference-Header-Content-Length: must lie between 0 and the body's length")
+        if header_length == 0:
+            return self._headless(memoryview(body))
+        return self._quick_binary(body, header_length) or self.infer_generally(body, header_length)
 
-class _Infer(msgspec.Struct):
-    inputs: list[_Input]
-    id: str | None = None
-    parameters: dict[str, bool | int | float | str | None] | None = None
-    outputs: list[_Output] | None = None
+    def infer_generally(self, body: bytes, header_length: int | None) -> InferRequest:
+        """Do as `infer` does, for all requests that have a JSON part; slower."""
+        text = body if header_length is None else body[:header_length]
+        raw = memoryview(body)[len(text) :]
+        message = parse(INFER, text)
+        if text.count(b":") != members(message):
+            refuse_duplicates(text)
+        tensors = _tensors(self._signature, message.inputs, raw)
+        return self._request(message, tensors, self._signature.rows(tensors))
 
+    def named(self, body: bytes) -> InferRequest:
+        """Return the short form: one JSON object with a nested list for each input.
 
-@dataclass(slots=True)
-class InferRequest:
-    """A checked request: the inputs, and how the caller wants the answer."""
+        One row may come without the batch axis: every list then has one level less than the model's input.
 
-    tensors: Tensors
-    rows: int
-    id: str | None = None
-    outputs: tuple[tuple[int, bool], ...] = field(default=())
-    """Which outputs, and whether each goes out as a binary tensor."""
-    timeout_seconds: float | None = None
+        Raises:
+            BadRequestError: an input is missing, unknown or does not fit the model.
+        """
+        named = parse(NAMED, body)
+        if body.count(b":") != len(named):
+            refuse_duplicates(body)
+        _check_names(self._signature, tuple(named))
+        arrays = tuple(nested(spec, bytes(named[spec.name])) for spec in self._signature.inputs)
+        tensors = tuple(map(_fitted, self._signature.inputs, self._with_batch_axis(arrays)))
+        return InferRequest(tensors, self._signature.rows(tensors))
 
+    def _quick(self, body: bytes) -> InferRequest | None:
+        found = self._fast.json(body)
+        return None if found is None else self._quick_request(*found, body, self._fast.json_members)
 
-_INFER = msgspec.json.Decoder(_Infer)
-_NAMED = msgspec.json.Decoder(dict[str, msgspec.Raw])
+    def _quick_binary(self, body: bytes, header_length: int) -> InferRequest | None:
+        found = self._fast.binary(body, header_length)
+        if found is None:
+            return None
+        return self._quick_request(*found, body[:header_length], self._fast.binary_members)
+
+    def _quick_request(self, message: Message, tensors: Tensors, text: bytes, known: int) -> InferRequest | None:
+        rows = self._fast.rows(tensors)
+        if rows == 0:
+            return None
+        if message.id is None and message.parameters is None and message.outputs is None:
+            if text.count(b":") != known:
+                refuse_duplicates(text)
+            return InferRequest(tensors, rows)
+        if text.count(b":") != known + optional_members(message):
+            refuse_duplicates(text)
+        return self._request(message, tensors, rows)
+
+    def _request(self, message: "InferMessage | Message", tensors: Tensors, rows: int) -> InferRequest:
+        request = InferRequest(tensors, rows, message.id)
+        check_id(message.id)
+        parameters = message.parameters
+        binary = False
+        if parameters:
+            refuse_sequences(parameters)
+            request.timeout_seconds = read_timeout(parameters)
+            request.priority = read_priority(parameters)
+            binary = binary_by_default(parameters)
+        if message.outputs:
+            asked = ((output.name, output.parameters) for output in message.outputs)
+            request.outputs = choose_outputs(self._signature, asked, binary=binary)
+        else:
+            request.outputs = self._binary if binary else ()
+        return request
+
+    def _headless(self, raw: memoryview) -> InferRequest:
+        if len(self._signature.inputs) != 1:
+            raise BadRequestError("Inference-Header-Content-Length: 0 needs a model of one input; send a JSON header")
+        spec = self._signature.inputs[0]
+        tensors = (from_binary(spec, derived_shape(spec, len(raw)), raw),)
+        return InferRequest(tensors, self._signature.rows(tensors), outputs=self._binary)
+
+    def _with_batch_axis(self, arrays: Tensors) -> Tensors:
+        """Return `arrays` as one row when every one has exactly the batch axis too little."""
+        specs = self._signature.inputs
+        if self._signature.batched and all(a.ndim == len(s.shape) - 1 for a, s in zip(arrays, specs, strict=True)):
+            return tuple(array[np.newaxis] for array in arrays)
+        return arrays
 
 
 def decode_infer(signature: Signature, body: bytes, header_length: int | None) -> InferRequest:
-    """Return the Open Inference Protocol request in `body`.
-
-    `header_length` is the JSON part's length when binary tensors follow it, None without the binary extension.
-
-    Raises:
-        BadRequestError: the body is malformed or does not fit the model.
-    """
-    if header_length is None:
-        return _request(signature, _parse(_INFER, body), memoryview(b""))
-    if not 0 <= header_length <= len(body):
-        raise BadRequestError("Inference-Header-Content-Length: must lie between 0 and the body's length")
-    if header_length == 0:
-        return _headless(signature, memoryview(body))
-    return _request(signature, _parse(_INFER, body[:header_length]), memoryview(body)[header_length:])
+    """Return what `Decoder.infer` returns, for callers without a decoder of their own."""
+    return _decoder(signature).infer(body, header_length)
 
 
 def decode_named(signature: Signature, body: bytes) -> InferRequest:
-    """Return the short form: one JSON object with a nested list for each input.
-
-    Raises:
-        BadRequestError: an input is missing, unknown or does not fit the model.
-    """
-    named = _parse(_NAMED, body)
-    _check_names(signature, tuple(named))
-    arrays = []
-    for spec in signature.inputs:
-        array = nested(spec, bytes(named[spec.name]))
-        check_shape(spec, array.shape)
-        check_finite(spec, array)
-        arrays.append(array)
-    tensors = tuple(arrays)
-    return InferRequest(tensors, signature.rows(tensors))
+    """Return what `Decoder.named` returns, for callers without a decoder of their own."""
+    return _decoder(signature).named(body)
 
 
-def _parse(decoder: "msgspec.json.Decoder[Body]", body: bytes) -> Body:
-    try:
-        return decoder.decode(body)
-    except msgspec.ValidationError as error:
-        raise BadRequestError(f"body: {error}") from error
-    except RecursionError as error:
-        raise BadRequestError("body: nested too deeply") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadRequestError(f"body: not JSON; {error}") from error
+@lru_cache(maxsize=8)
+def _decoder(signature: Signature) -> Decoder:
+    return Decoder(signature)
 
 
-def _request(signature: Signature, body: _Infer, raw: memoryview) -> InferRequest:
-    tensors = _tensors(signature, body.inputs, raw)
-    request = InferRequest(tensors, signature.rows(tensors), body.id)
-    if body.parameters:
-        request.timeout_seconds = _timeout(body.parameters)
-    if body.outputs or body.parameters:
-        request.outputs = _outputs(signature, body)
-    return request
+def _fitted(spec: TensorSpec, array: Array) -> Array:
+    check_shape(spec, array.shape)
+    return array
 
 
-def _headless(signature: Signature, raw: memoryview) -> InferRequest:
-    if len(signature.inputs) != 1:
-        raise BadRequestError("Inference-Header-Content-Length: 0 needs a model of one input; send a JSON header")
-    spec = signature.inputs[0]
-    tensors = (from_binary(spec, derived_shape(spec, len(raw)), raw),)
-    outputs = tuple((i, True) for i in range(len(signature.outputs)))
-    return InferRequest(tensors, signature.rows(tensors), outputs=outputs)
-
-
-def _tensors(signature: Signature, inputs: list[_Input], raw: memoryview) -> Tensors:
+def _tensors(signature: Signature, inputs: list[InputTensor], raw: memoryview) -> Tensors:
     arrays = {}
     offset = 0
     for sent in inputs:
         spec = _spec(signature, sent)
-        size = sent.parameters.get("binary_data_size") if sent.parameters else None
+        parameters = sent.parameters or {}
+        refuse_shared_memory(f"input {spec.name!r}", parameters)
+        size = parameters.get("binary_data_size")
+        data = bytes(sent.data)
         if size is None:
-            arrays[sent.name] = from_json(spec, sent.shape, bytes(sent.data))
+            arrays[sent.name] = from_json(spec, sent.shape, data)
         else:
-            end = _end(spec, size, offset, len(raw), has_data=bool(sent.data))
+            end = _end(spec, size, offset, len(raw), has_data=data not in {b"", b"null"})
             arrays[sent.name] = from_binary(spec, sent.shape, raw[offset:end])
             offset = end
     if len(arrays) != len(signature.inputs) or len(inputs) != len(arrays):
@@ -135,11 +179,10 @@ def _tensors(signature: Signature, inputs: list[_Input], raw: memoryview) -> Ten
     return tuple(arrays[spec.name] for spec in signature.inputs)
 
 
-def _spec(signature: Signature, sent: _Input) -> TensorSpec:
+def _spec(signature: Signature, sent: InputTensor) -> TensorSpec:
     index = signature.input_index.get(sent.name)
     if index is None:
-        _check_names(signature, (sent.name,))
-        raise BadRequestError("inputs: unknown input")
+        raise _unknown(signature, sent.name)
     spec = signature.inputs[index]
     if sent.datatype != spec.datatype:
         raise BadRequestError(f"input {spec.name!r}: datatype must be {spec.datatype}")
@@ -157,36 +200,21 @@ def _end(spec: TensorSpec, size: object, offset: int, length: int, *, has_data: 
 
 
 def _check_names(signature: Signature, names: tuple[str, ...]) -> None:
-    wanted = ", ".join(spec.name for spec in signature.inputs)
+    seen = set()
     for name in names:
         if name not in signature.input_index:
-            raise BadRequestError(f"input {name[:80]!r}: unknown; the model takes {wanted}")
-        if names.count(name) > 1:
+            raise _unknown(signature, name)
+        if name in seen:
             raise BadRequestError(f"input {name!r}: sent twice")
+        seen.add(name)
     for spec in signature.inputs:
-        if spec.name not in names:
-            raise BadRequestError(f"input {spec.name!r}: missing; the model takes {wanted}")
+        if spec.name not in seen:
+            raise BadRequestError(f"input {spec.name!r}: missing; the model takes {_wanted(signature)}")
 
 
-def _outputs(signature: Signature, body: _Infer) -> tuple[tuple[int, bool], ...]:
-    binary = bool((body.parameters or {}).get("binary_data_output", False))
-    if not body.outputs:
-        return tuple((i, binary) for i in range(len(signature.outputs)))
-    chosen = []
-    for sent in body.outputs:
-        index = signature.output_index.get(sent.name)
-        if index is None:
-            known = ", ".join(spec.name for spec in signature.outputs)
-            raise BadRequestError(f"output {sent.name[:80]!r}: unknown; the model gives {known}")
-        chosen.append((index, bool((sent.parameters or {}).get("binary_data", binary))))
-    return tuple(chosen)
+def _unknown(signature: Signature, name: str) -> BadRequestError:
+    return BadRequestError(f"input {name[:80]!r}: unknown; the model takes {_wanted(signature)}")
 
 
-def _timeout(parameters: Parameters) -> float | None:
-    """Return the reserved parameter `timeout`, microseconds on the wire, in seconds."""
-    timeout = parameters.get("timeout")
-    if timeout is None:
-        return None
-    if not isinstance(timeout, int) or isinstance(timeout, bool) or timeout <= 0:
-        raise BadRequestError("parameters: timeout must be a positive number of microseconds")
-    return timeout / 1e6
+def _wanted(signature: Signature) -> str:
+    return ", ".join(spec.name for spec in signature.inputs)

@@ -74,7 +74,7 @@ REFUSED = {
     "deep data": (json.dumps({"inputs": [tensor(data=[])]}).replace("[]", "[" * 40 + "]" * 40).encode(), "levels"),
     "NaN literal": (b'{"inputs": [{"name":"x","shape":[1,2],"datatype":"FP32","data":[NaN,1]}]}', "not JSON"),
     "1e999": (b'{"inputs": [{"name":"x","shape":[1,2],"datatype":"FP32","data":[1e999,1]}]}', "out of range"),
-    "over float32": (b'{"inputs": [{"name":"x","shape":[1,2],"datatype":"FP32","data":[1e39,1]}]}', "finite"),
+    "over float32": (b'{"inputs": [{"name":"x","shape":[1,2],"datatype":"FP32","data":[1e39,1]}]}', "out of range for FP32"),
 }
 
 
@@ -94,7 +94,7 @@ MISFITS = {
     "no rows": (tensor(shape=(0, 2), data=[]), "no rows"),
     "too few elements": (tensor(shape=(2, 2)), "elements"),
     "ragged": (tensor(data=[[1], [1, 2]]), "differ in length"),
-    "uneven depth": (tensor(data=[[1], 2]), "Expected `array`"),
+    "uneven depth": (tensor(data=[[1], 2]), "differ in length"),
     "boolean for number": (tensor(data=[True, 1]), "Expected `float`"),
     "text for number": (tensor(data=["1.5", 1]), "Expected `float`"),
     "no data": ({"name": "x", "shape": [1, 2], "datatype": "FP32"}, "no list"),
