@@ -19,7 +19,7 @@ from slipstream_contract.manifest import (
     Variant,
 )
 from slipstream_runtime.errors import StartError
-from slipstream_runtime.protocol.signature import NUMPY_TYPES, Signature, Tensors
+from slipstream_runtime.protocol.signature import NUMPY_TYPES, Array, Signature, Tensors
 
 
 @dataclass(frozen=True)
@@ -92,13 +92,18 @@ def _golden(folder: Path, manifest: Manifest, signature: Signature, variant: str
         raise StartError(f"{folder / MANIFEST_FILE}: does not list {GOLDEN_FILE}; build the artifact again")
     try:
         with np.load(io.BytesIO(_verified(folder, expected)), allow_pickle=False) as arrays:
-            inputs = tuple(arrays[f"input:{spec.name}"] for spec in signature.inputs)
-            outputs = tuple(arrays[f"output:{variant}:{spec.name}"] for spec in signature.outputs)
+            inputs = tuple(_strings(arrays[f"input:{spec.name}"]) for spec in signature.inputs)
+            outputs = tuple(_strings(arrays[f"output:{variant}:{spec.name}"]) for spec in signature.outputs)
     except KeyError as error:
         raise StartError(f"{path}: {error.args[0]}; build the artifact again") from error
     except (ValueError, OSError, zipfile.BadZipFile) as error:
         raise StartError(f"{path}: not an npz file of plain arrays ({error})") from error
     return Golden(inputs, outputs)
+
+
+def _strings(array: Array) -> Array:
+    """Return an array of texts as ONNX Runtime takes it; an npz file without pickle holds texts of one width."""
+    return array.astype(object) if array.dtype.kind == "U" else array
 
 
 def _read(path: Path) -> bytes:

@@ -85,7 +85,7 @@ def _median_seconds(session: Session, tensors: Tensors, budget: float) -> float:
 
 
 def _close(found: Array, expected: Array, tolerance: float) -> bool:
-    if expected.size == 0 or expected.dtype.kind == "b":
+    if expected.size == 0 or expected.dtype.kind in "bO":
         return bool(np.array_equal(found, expected))
     wanted = expected.astype(np.float64)
     if not np.isfinite(wanted).all():
