@@ -1,5 +1,6 @@
 """The life of an AgentDeployment on a real API server: applied, built, served, changed, deleted."""
 
+import hashlib
 from collections.abc import Iterator
 from itertools import count
 
@@ -74,6 +75,19 @@ def test_kubectl_shows_where_it_stands(agent):
     assert "READY" in table
     assert "Building" in table
     assert "p99 <= 50ms" in table
+
+
+def test_a_token_is_made_once_for_those_who_name_no_keys(agent):
+    agent.apply()
+    agent.serve()
+    made = agent.secret(f"{agent.name}-keys")
+
+    agent.apply(scaling={"minReplicas": 2, "maxReplicas": 3})
+    eventually(lambda: agent.run_replicas() == 2 and agent.condition("Ready")[0] == "True", timeout=60)
+
+    name, digest = made["keys"].decode().strip().split(":")
+    assert (name, digest) == ("default", hashlib.sha256(made["token"]).hexdigest())
+    assert agent.secret(f"{agent.name}-keys") == made
 
 
 def test_a_finished_build_is_served(agent):

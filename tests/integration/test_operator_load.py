@@ -43,8 +43,11 @@ def replicas(control_plane, kubelet, tmp_path):
 def test_replicas_follow_the_load_up_and_down(replicas):
     agent, pods, inputs = replicas
     url = f"http://{pods.addresses[0]}:8000"
+    token = inputs.with_name("token")
+    token.write_bytes(agent.secret(f"{agent.name}-keys")["token"])
     command = [sys.executable, "-m", "slipstream_runtime.load", f"--url={url}", f"--model={agent.name}"]
-    with subprocess.Popen([*command, f"--inputs={inputs}", "--schedule=0:200,120:200"], stdout=subprocess.PIPE) as load:
+    what = [f"--inputs={inputs}", f"--token-file={token}", "--schedule=0:200,120:200"]
+    with subprocess.Popen([*command, *what], stdout=subprocess.PIPE) as load:
         try:
             eventually(lambda: pods.sync() > 1, timeout=60)
             busy = eventually(agent.status, until=lambda status: "requestsPerSecond" in status["performance"])

@@ -177,6 +177,7 @@ class Loader:
             f"--url={url}",
             f"--model={self._spec.name}",
             f"--inputs={self._inputs}",
+            f"--token-file={self._folder.token}",
             f"--rows={self._settings.rows_per_request}",
             *more,
         ]

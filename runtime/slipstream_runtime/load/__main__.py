@@ -17,7 +17,7 @@ from uvicorn.loops.auto import auto_loop_factory
 
 from slipstream_contract import codec
 from slipstream_contract.load import LoadSecond
-from slipstream_runtime.load.bodies import InputsError, build_requests
+from slipstream_runtime.load.bodies import InputsError, build_requests, request_head
 from slipstream_runtime.load.loops import closed_loop, open_loop
 from slipstream_runtime.load.schedule import Schedule, parse_schedule
 from slipstream_runtime.load.traffic import Address
@@ -66,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--url", required=True, help="the server, such as http://127.0.0.1:8000")
     parser.add_argument("--model", required=True, help="the model's name in URLs")
     parser.add_argument("--inputs", required=True, help="an npz file with an array for each input of the model")
+    parser.add_argument("--token-file", default="", help="a file that holds the bearer token (default: none is sent)")
     parser.add_argument("--rows", type=int, default=1, help="rows of one request (default: 1)")
     parser.add_argument("--seed", type=int, default=0, help="of the rows drawn and the arrivals (default: 0)")
     kind = parser.add_mutually_exclusive_group(required=True)
@@ -100,12 +101,21 @@ def _schedule(options: argparse.Namespace) -> Schedule | None:
 def _requests(target: Address, options: argparse.Namespace) -> list[bytes]:
     if options.rows < 1:
         raise UsageError("--rows: must be at least 1")
-    metadata = _metadata(target, options.model)
+    token = _token(options.token_file)
+    metadata = _metadata(target, options.model, token)
     try:
         arrays = _arrays(Path(options.inputs))
-        return build_requests(target.host, options.model, metadata, arrays, options.rows, options.seed)
+        head = request_head(target.host, options.model, token)
+        return build_requests(head, metadata, arrays, options.rows, options.seed)
     except InputsError as error:
         raise UsageError(f"--inputs: {options.inputs}: {error}") from error
+
+
+def _token(path: str) -> str:
+    try:
+        return Path(path).read_text().strip() if path else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--token-file: {path}: cannot be read ({error})") from error
 
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
@@ -118,10 +128,11 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
         raise InputsError("not an npz file of plain arrays") from error
 
 
-def _metadata(target: Address, model: str) -> dict[str, Any]:
+def _metadata(target: Address, model: str, token: str) -> dict[str, Any]:
     connection = http.client.HTTPConnection(target.host, target.port, timeout=10)
     try:
-        connection.request("GET", f"/v2/models/{model}", headers={"Connection": "close"})
+        headers = {"Connection": "close"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        connection.request("GET", f"/v2/models/{model}", headers=headers)
         answer = connection.getresponse()
         document: dict[str, Any] = json.loads(answer.read())
     except (OSError, ValueError, http.client.HTTPException) as error:

@@ -31,9 +31,9 @@ class InputsError(ValueError):
 
 
 def build_requests(
-    host: str, model: str, metadata: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], rows: int, seed: int
+    head: bytes, metadata: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], rows: int, seed: int
 ) -> list[bytes]:
-    """Return distinct whole HTTP requests of `rows` rows each, drawn from `arrays`.
+    """Return distinct whole HTTP requests of `rows` rows each, drawn from `arrays`, which begin with `head`.
 
     Raises:
         InputsError: an array is missing, mistyped, empty or of another length than the others.
@@ -43,7 +43,7 @@ def build_requests(
     row_bytes = sum(array[:1].nbytes for array in items.values())
     count = max(1, min(DISTINCT, LARGEST_POOL_BYTES // max(1, row_bytes * rows)))
     source = np.random.default_rng(seed)
-    return [_request(host, model, metadata, items, source.integers(0, length, rows)) for _ in range(count)]
+    return [_request(head, metadata, items, source.integers(0, length, rows)) for _ in range(count)]
 
 
 def _checked(metadata: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -63,9 +63,15 @@ def _checked(metadata: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) ->
     return items
 
 
-def _request(
-    host: str, model: str, metadata: Mapping[str, Any], items: Mapping[str, NDArray[Any]], index: NDArray[Any]
-) -> bytes:
+def request_head(host: str, model: str, token: str) -> bytes:
+    """Return the lines that all requests begin with; an empty `token` sends none."""
+    lines = [f"POST /v2/models/{model}/infer HTTP/1.1", f"Host: {host}", "Content-Type: application/octet-stream"]
+    if token:
+        lines.append(f"Authorization: Bearer {token}")
+    return "\r\n".join(lines).encode()
+
+
+def _request(head: bytes, metadata: Mapping[str, Any], items: Mapping[str, NDArray[Any]], index: NDArray[Any]) -> bytes:
     tensors, raw = [], []
     for spec in metadata["inputs"]:
         drawn = items[spec["name"]][index]
@@ -81,11 +87,5 @@ def _request(
     document = {"inputs": tensors, "parameters": {"binary_data_output": True}}
     header = json.dumps(document, separators=(",", ":")).encode()
     body = b"".join((header, *raw))
-    lines = (
-        f"POST /v2/models/{model}/infer HTTP/1.1",
-        f"Host: {host}",
-        "Content-Type: application/octet-stream",
-        f"Inference-Header-Content-Length: {len(header)}",
-        f"Content-Length: {len(body)}",
-    )
-    return "\r\n".join((*lines, "", "")).encode() + body
+    lengths = f"\r\nInference-Header-Content-Length: {len(header)}\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head + lengths.encode() + body

@@ -1,5 +1,6 @@
 """One AgentDeployment on a real API server as a test sees it, and the kubelet's part in its builds."""
 
+import base64
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -84,6 +85,11 @@ class Deployed:
         """Return the runtime Deployment, once it is there."""
         return self.child("deployments")
 
+    def secret(self, name: str) -> dict[str, bytes]:
+        """Return what a Secret holds, once it is there."""
+        found = eventually(lambda: self._found_secret(name))
+        return {key: base64.b64decode(value) for key, value in found["data"].items()}
+
     def events(self) -> list[Json]:
         """Return the events about the object."""
         events = self.control_plane.api.get(self.path("events"), fieldSelector=f"involvedObject.name={self.name}")
@@ -131,6 +137,14 @@ class Deployed:
         except ApiError as error:
             if error.status not in (404, 409):
                 raise
+
+    def _found_secret(self, name: str) -> Json | None:
+        try:
+            return self.control_plane.api.get(self.path("secrets", name))
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return None
 
     def _job_name(self) -> str:
         live = self.live()

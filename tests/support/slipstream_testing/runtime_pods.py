@@ -60,12 +60,19 @@ class RuntimePods:
     def _start(self, pod: Json) -> tuple[str, "subprocess.Popen[bytes]"]:
         address = next(self._addresses)
         (container,) = pod["spec"]["containers"]
-        ours = {"--artifact": str(self._artifact), "--host": address}
+        ours = {"--artifact": str(self._artifact), "--host": address, "--keys-file": str(self._mounted_keys(pod))}
         pairs = [argument.split("=", 1) for argument in container["args"]]
         arguments = [f"{flag}={ours.get(flag, value)}" for flag, value in pairs]
         with (self._logs / f"{pod['metadata']['name']}.log").open("wb") as log:
             command = [sys.executable, *container["command"][1:], *arguments]
             return address, subprocess.Popen(command, stderr=log, stdout=log)
+
+    def _mounted_keys(self, pod: Json) -> Path:
+        """Write what the kubelet would mount of the pod's Secret."""
+        (name,) = [volume["secret"]["secretName"] for volume in pod["spec"]["volumes"] if volume["name"] == "keys"]
+        path = self._logs / "keys"
+        path.write_bytes(self._agent.secret(name)["keys"])
+        return path
 
     def _report(self, pod: Json, address: str) -> None:
         """Report the pod ready at its address; that a kubelet would probe first is of no matter to the operator."""

@@ -9,11 +9,12 @@ import sys
 import numpy as np
 import pytest
 
-from slipstream_runtime.load.bodies import InputsError, build_requests
+from slipstream_runtime.load.bodies import InputsError, build_requests, request_head
 from slipstream_runtime.load.schedule import Schedule, parse_schedule
 from slipstream_runtime.load.tally import Latencies, Tally
 from slipstream_testing.artifacts import mlp
 
+HEAD = request_head("h", "m", "the-token")
 METADATA = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 2]}]}
 
 
@@ -57,8 +58,8 @@ def test_answers_refusals_and_failures_are_told_apart():
 
 def test_requests_are_drawn_by_the_seed():
     arrays = {"x": np.arange(20, dtype=np.float32).reshape(10, 2)}
-    requests = build_requests("h", "m", METADATA, arrays, rows=3, seed=5)
-    assert requests == build_requests("h", "m", METADATA, arrays, rows=3, seed=5)
+    requests = build_requests(HEAD, METADATA, arrays, rows=3, seed=5)
+    assert requests == build_requests(HEAD, METADATA, arrays, rows=3, seed=5)
     head, body = requests[0].split(b"\r\n\r\n", 1)
     length = int(head.split(b"Inference-Header-Content-Length: ")[1].split(b"\r\n")[0])
     assert json.loads(body[:length])["inputs"][0]["shape"] == [3, 2]
@@ -75,7 +76,7 @@ def test_requests_are_drawn_by_the_seed():
 )
 def test_inputs_that_do_not_fit_are_named(arrays, words):
     with pytest.raises(InputsError, match=words):
-        build_requests("h", "m", METADATA, arrays, rows=1, seed=0)
+        build_requests(HEAD, METADATA, arrays, rows=1, seed=0)
 
 
 @pytest.fixture
