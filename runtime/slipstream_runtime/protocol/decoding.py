@@ -78,7 +78,7 @@ class Decoder:
         named = parse(NAMED, body)
         if body.count(b":") != len(named):
             refuse_duplicates(body)
-        _check_names(self._signature, tuple(named))
+        check_names(self._signature, tuple(named))
         arrays = tuple(nested(spec, bytes(named[spec.name])) for spec in self._signature.inputs)
         tensors = tuple(map(_fitted, self._signature.inputs, self._with_batch_axis(arrays)))
         return InferRequest(tensors, self._signature.rows(tensors))
@@ -173,7 +173,7 @@ def _tensors(signature: Signature, inputs: list[InputTensor], raw: memoryview) -
             arrays[sent.name] = from_binary(spec, sent.shape, raw[offset:end])
             offset = end
     if len(arrays) != len(signature.inputs) or len(inputs) != len(arrays):
-        _check_names(signature, tuple(sent.name for sent in inputs))
+        check_names(signature, tuple(sent.name for sent in inputs))
     if offset != len(raw):
         raise BadRequestError(f"body: {len(raw) - offset} bytes follow the last binary tensor")
     return tuple(arrays[spec.name] for spec in signature.inputs)
@@ -199,7 +199,8 @@ def _end(spec: TensorSpec, size: object, offset: int, length: int, *, has_data: 
     return offset + size
 
 
-def _check_names(signature: Signature, names: tuple[str, ...]) -> None:
+def check_names(signature: Signature, names: tuple[str, ...]) -> None:
+    """Raise BadRequestError unless `names` are those of the model's inputs, each once, in any order."""
     seen = set()
     for name in names:
         if name not in signature.input_index:

@@ -2,6 +2,7 @@
 
 import re
 import struct
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -62,6 +63,17 @@ def strings_from_binary(spec: TensorSpec, raw: memoryview, count: int) -> Array:
     if len(values) != count or offset != len(raw):
         raise BadRequestError(f"input {spec.name!r}: the binary bytes hold other than the {count} strings of its shape")
     return _array(values)
+
+
+def strings_from_list(spec: TensorSpec, values: Sequence[bytes]) -> Array:
+    """Return the strings `values` as a flat array.
+
+    Raises:
+        BadRequestError: they are too many, or one is not UTF-8.
+    """
+    if len(values) > MAX_STRINGS:
+        raise _too_many(spec)
+    return _array([_text(spec, memoryview(value)) for value in values])
 
 
 def strings_to_binary(array: Array) -> bytes:
