@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bench.build import building, cases, judging, olive, peers, results, table, verdict
 from bench.build.models.store import BenchError
+from bench.shared import page
 
 
 def main() -> int:
@@ -29,7 +30,7 @@ def main() -> int:
             broken.append(str(error))
             continue
         results.write(found, results.FILE)
-        table.rewrite(found)
+        page.rewrite("make bench-build", table.render(found))
     kept, line = verdict.line(found, names, broken)
     print(f"{table.render(found)}\n\n{line}")
     return 0 if kept else 1

@@ -10,8 +10,8 @@ from pathlib import Path
 import yaml
 
 from bench.build import cases
-from bench.build.memory import PeakMemory
 from bench.build.models import store
+from bench.shared.memory import PeakMemory
 from slipstream_contract import codec
 from slipstream_contract.manifest import MANIFEST_FILE, Manifest
 

@@ -9,6 +9,7 @@ from bench.build import cases, results
 from bench.build.building import Built
 from bench.build.models.store import BenchError
 from bench.build.peers import Peer
+from bench.shared.machine import this_machine
 from slipstream_builder import inputs, sessions
 from slipstream_builder.gate import evaluate
 from slipstream_builder.measuring import latency, profile
@@ -93,7 +94,7 @@ def judge_all(case: cases.Case, built: Built, peers: tuple[Peer, ...], manifest:
         build_seconds=built.cost.seconds,
         build_peak_bytes=built.cost.peak_bytes,
         entries=(*(_timed(entry, measured) for entry in entries), *refused),
-        machine=results.this_machine(),
+        machine=this_machine(),
     )
 
 

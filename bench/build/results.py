@@ -1,27 +1,14 @@
 """What was measured, as it is kept in results.json: one record a model, merged over runs."""
 
 import json
-import platform
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from slipstream_builder.measuring import machine
+from bench.shared.machine import Machine
 from slipstream_builder.measuring.latency import Timing
 from slipstream_contract import codec
 
 FILE = Path(__file__).with_name("results.json")
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Where it was measured."""
-
-    processor: str
-    cores: int
-    memory_bytes: int
-    features: tuple[str, ...]
-    system: str
-    tools: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -100,18 +87,3 @@ def read(path: Path) -> Results:
 def write(results: Results, path: Path) -> None:
     """Write the results so that a change shows line by line."""
     path.write_text(json.dumps(codec.encode(results), indent=2) + "\n")
-
-
-def this_machine() -> Machine:
-    """Return a description of this machine."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    memory = Path("/proc/meminfo").read_text().split()
-    return Machine(
-        processor=names[0] if names else platform.processor(),
-        cores=len(names),
-        memory_bytes=int(memory[1]) << 10,
-        features=machine.cpu_features(),
-        system=f"{platform.system()} {platform.release()}",
-        tools=machine.tool_versions(),
-    )

@@ -1,27 +1,10 @@
-"""Writes the results as the table of docs/benchmarks.md, between two marks; pure but for `rewrite`."""
-
-from pathlib import Path
+"""Writes the results as the table of docs/benchmarks.md, pure."""
 
 from bench.build import cases, verdict
-from bench.build.results import CaseResult, Entry, Machine, Results
+from bench.build.results import CaseResult, Entry, Results
 
-PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
-BEGIN, END = "<!-- make bench-build writes from here -->", "<!-- to here -->"
 _COLUMNS = ("", "faster, batch 32", "faster, batch 1", "smaller", "metric", "loss, 95 % bound", "gates")
 _HEAD = f"| {' | '.join(_COLUMNS)} |\n{'|---' * len(_COLUMNS)}|"
-
-
-def rewrite(results: Results, page: Path = PAGE) -> None:
-    """Replace what stands between the marks of `page`.
-
-    Raises:
-        ValueError: the marks are not there.
-    """
-    before, begin, rest = page.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{page}: the marks {BEGIN!r} and {END!r} are missing; put them where the table goes")
-    page.write_text(f"{before}{BEGIN}\n\n{render(results)}\n\n{END}{after}")
 
 
 def render(results: Results) -> str:
@@ -31,7 +14,7 @@ def render(results: Results) -> str:
         result = results.case(case.name)
         if result is not None:
             parts += [_heading(case, result), _table(result), _cost(case, result)]
-    machines = dict.fromkeys(_machine(result.machine) for result in results.cases)
+    machines = dict.fromkeys(f"Machine: {result.machine.words()}" for result in results.cases)
     return "\n\n".join([*parts, *machines])
 
 
@@ -72,14 +55,6 @@ def _cost(case: cases.Case, result: CaseResult) -> str:
     return (
         f"Promised: {promised}; {met}. The whole `slipstream build` took {result.build_seconds:.0f} s and at most "
         f"{result.build_peak_bytes / 2**30:.2f} GiB (limit {verdict.memory_limit(result) / 2**30:.2f} GiB)."
-    )
-
-
-def _machine(machine: Machine) -> str:
-    tools = ", ".join(f"{tool} {version}" for tool, version in machine.tools.items())
-    return (
-        f"Machine: {machine.processor}, {machine.cores} cores, {machine.memory_bytes / 2**30:.0f} GiB, "
-        f"{', '.join(machine.features)}; {machine.system}; {tools}."
     )
 
 

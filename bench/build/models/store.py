@@ -8,20 +8,12 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from bench.shared.folders import BenchError, cache_folder
+
 MODEL_FILE = "model.onnx"
 VALIDATION_FILE = "validation.npz"
 UNLABELLED_FILE = "unlabelled.npz"
 FILES = (MODEL_FILE, VALIDATION_FILE, UNLABELLED_FILE)
-
-
-class BenchError(Exception):
-    """The benchmark cannot go on; the message is one line for a person."""
-
-
-def cache_folder() -> Path:
-    """Return the folder that keeps downloads, models and builds."""
-    root = os.environ.get("SLIPSTREAM_CACHE") or str(Path.home() / ".cache" / "slipstream")
-    return Path(root) / "bench"
 
 
 def made(name: str, sources: Iterable[Path], make: Callable[[Path], None]) -> Path:

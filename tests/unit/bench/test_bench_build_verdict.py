@@ -5,7 +5,9 @@ import json
 
 import pytest
 from bench.build import cases, results, table, verdict
-from bench.build.results import CaseResult, Entry, Machine, Results
+from bench.build.results import CaseResult, Entry, Results
+from bench.shared import page
+from bench.shared.machine import Machine
 
 from slipstream_builder.measuring.latency import Timing
 
@@ -90,10 +92,10 @@ def test_results_survive_the_file_and_merge_by_model(tmp_path):
 
 
 def test_the_table_replaces_only_what_stands_between_the_marks(tmp_path):
-    page = tmp_path / "page.md"
-    page.write_text(f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n")
-    table.rewrite(Results((result(Entry("other", (), False, "it did not install")),)), page)
-    text = page.read_text()
+    file = tmp_path / "page.md"
+    file.write_text(f"before\n<!-- make x writes from here -->\nold\n{page.END}\nafter\n")
+    page.rewrite("make x", table.render(Results((result(Entry("other", (), False, "it did not install")),))), file)
+    text = file.read_text()
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
     assert "old" not in text
@@ -105,8 +107,8 @@ def test_the_table_replaces_only_what_stands_between_the_marks(tmp_path):
 
 
 def test_a_page_without_marks_is_left_alone(tmp_path):
-    page = tmp_path / "page.md"
-    page.write_text("nothing to replace")
+    file = tmp_path / "page.md"
+    file.write_text("nothing to replace")
     with pytest.raises(ValueError, match="marks"):
-        table.rewrite(Results(), page)
-    assert page.read_text() == "nothing to replace"
+        page.rewrite("make x", "a table", file)
+    assert file.read_text() == "nothing to replace"

@@ -4,7 +4,7 @@ import subprocess
 import sys
 import time
 
-from bench.build.memory import PeakMemory
+from bench.shared.memory import PeakMemory
 
 HELD = 200 << 20
 GRANDCHILD = f"block = bytearray({HELD}); print(len(block), flush=True); input()"

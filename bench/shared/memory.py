@@ -33,7 +33,12 @@ class PeakMemory:
 
     def _follow(self) -> None:
         while not self._end.wait(_SECONDS):
-            self.peak_bytes = max(self.peak_bytes, sum(map(_held_bytes, _tree(self._root))))
+            self.peak_bytes = max(self.peak_bytes, held_bytes(self._root))
+
+
+def held_bytes(root: int) -> int:
+    """Return the bytes that the process `root` and its descendants hold; a shared page counts once."""
+    return sum(map(_held_bytes, _tree(root)))
 
 
 def _tree(root: int) -> list[int]:
