@@ -5,7 +5,7 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from uvicorn.loops.auto import auto_loop_factory
+import uvloop
 
 from slipstream_runtime.errors import StartError
 from slipstream_runtime.options import parse
@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="slipstream-runtime: %(message)s", stream=sys.stderr)
     try:
         prepared = prepare(parse(sys.argv[1:] if arguments is None else arguments))
-        with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(prepared))
     except StartError as error:
         sys.stderr.write(f"slipstream-runtime: {error}\n")

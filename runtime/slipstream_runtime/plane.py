@@ -5,31 +5,18 @@ import asyncio
 import numpy as np
 
 from slipstream_runtime.batching.batcher import Batcher
-from slipstream_runtime.batching.deadline_queue import Shape
 from slipstream_runtime.batching.policy import default_patience, retry_after_seconds
 from slipstream_runtime.caching.cache import AnswerCache
+from slipstream_runtime.callers.gate import Caller
 from slipstream_runtime.errors import OverloadedError
 from slipstream_runtime.observing.telemetry import OVERLOAD, Telemetry
+from slipstream_runtime.protocol.reply import Answer, Reply
 from slipstream_runtime.protocol.request import InferRequest
-from slipstream_runtime.protocol.reply import Answer
 from slipstream_runtime.protocol.signature import Signature, Tensors
 
 
-class _OutputsReply:
-    """Hands the outputs alone to a future."""
-
-    def __init__(self, future: "asyncio.Future[Tensors]") -> None:
-        self._future = future
-        self.done = future.done
-        self.set_exception = future.set_exception
-
-    def set_result(self, answer: Answer) -> None:
-        """Hand over the outputs."""
-        self._future.set_result(answer.outputs)
-
-
 class DataPlane:
-    """Answers decoded requests, whatever protocol they came by."""
+    """Answers decoded requests, whatever protocol they came by; the transports count what was answered."""
 
     def __init__(
         self,
@@ -47,7 +34,7 @@ class DataPlane:
         self._variant = variant
         self._patience = default_patience(objective_seconds)
 
-    def admit(self, rows: int = 1, patience: float | None = None) -> None:
+    def admit(self, rows: int = 1, patience: float | None = None, priority: int = 0) -> None:
         """Refuse a request that is predicted to wait longer than its caller would.
 
         Raises:
@@ -61,40 +48,100 @@ class DataPlane:
                 "overloaded: the answer would come after the deadline; retry later", retry_after_seconds(wait, bound)
             )
 
-    async def answer(self, request: InferRequest) -> Tensors:
-        """Return the outputs for `request`.
+    def submit(self, request: InferRequest, caller: Caller, reply: Reply) -> None:
+        """Have `request` answered to `reply`, later on the event loop or at once from the cache.
+
+        The caller has been admitted with one row and the patience its transport knew; more is asked here.
 
         Raises:
-            ServingError: the model failed on it, or its deadline passed.
+            ServingError: it is refused now, and `reply` stays as it is.
         """
         patience = self._patience
         if request.timeout_seconds is not None:
             patience = request.timeout_seconds
-            self.admit(request.rows, patience)
+        if request.rows > 1 or request.timeout_seconds is not None or request.priority:
+            self.admit(request.rows, patience, request.priority)
         deadline = self._batcher.clock() + patience
         if self._cache is None:
-            outputs = await self._compute(request, deadline)
+            self._compute(request, deadline, reply)
         else:
-            outputs = await self._cache.answer(request.tensors, lambda: self._compute(request, deadline))
-        self._telemetry.served(self._variant, request.rows)
-        return outputs
+            self._answer_from(self._cache, request, deadline, reply)
 
-    def _compute(self, request: InferRequest, deadline: float) -> "asyncio.Future[Tensors]":
-        if request.rows > self._batcher.max_rows:
-            return asyncio.ensure_future(self._compute_parts(request, deadline))
-        return self._submit(request.tensors, request.rows, deadline, self._signature.bucket(request.tensors))
+    def _answer_from(self, cache: AnswerCache, request: InferRequest, deadline: float, reply: Reply) -> None:
+        loop = asyncio.get_running_loop()
 
-    def _submit(self, tensors: Tensors, rows: int, deadline: float, shape: Shape) -> "asyncio.Future[Tensors]":
-        future: asyncio.Future[Tensors] = asyncio.get_running_loop().create_future()
-        self._batcher.submit(tensors, rows, deadline, _OutputsReply(future), shape)
-        return future
+        def compute() -> "asyncio.Future[Tensors]":
+            future: asyncio.Future[Answer] = loop.create_future()
+            self._compute(request, deadline, future)
+            return asyncio.ensure_future(_outputs(future))
 
-    async def _compute_parts(self, request: InferRequest, deadline: float) -> Tensors:
-        """Compute a request of more rows than a batch may have, part by part."""
-        size, shape = self._batcher.max_rows, self._signature.bucket(request.tensors)
-        replies = []
-        for start in range(0, request.rows, size):
-            part = tuple(tensor[start : start + size] for tensor in request.tensors)
-            replies.append(self._submit(part, min(size, request.rows - start), deadline, shape))
-        parts = await asyncio.gather(*replies)
-        return tuple(np.concatenate(outputs) for outputs in zip(*parts, strict=True))
+        def settle(task: "asyncio.Task[Tensors]") -> None:
+            if reply.done() or task.cancelled():
+                return
+            error = task.exception()
+            if error is None:
+                reply.set_result(Answer(task.result(), self._variant))
+            elif isinstance(error, Exception):
+                reply.set_exception(error)
+
+        loop.create_task(cache.answer(request.tensors, compute)).add_done_callback(settle)
+
+    def _compute(self, request: InferRequest, deadline: float, reply: Reply) -> None:
+        shape = self._signature.bucket(request.tensors)
+        rows, size = request.rows, self._batcher.max_rows
+        if rows <= size:
+            self._batcher.submit(request.tensors, rows, deadline, reply, shape, request.priority)
+            return
+        parts = _Parts(reply, -(-rows // size))
+        for number, start in enumerate(range(0, rows, size)):
+            tensors = tuple(tensor[start : start + size] for tensor in request.tensors)
+            part = _Part(parts, number)
+            self._batcher.submit(tensors, min(size, rows - start), deadline, part, shape, request.priority)
+
+
+async def _outputs(answer: "asyncio.Future[Answer]") -> Tensors:
+    return (await answer).outputs
+
+
+class _Parts:
+    """The answer to a request of more rows than a batch may have, as it comes together."""
+
+    def __init__(self, reply: Reply, count: int) -> None:
+        self.reply = reply
+        self._missing = count
+        self._answers: list[Answer] = [Answer((), "")] * count
+
+    def add(self, number: int, answer: Answer) -> None:
+        """Take one part; the last one completes the answer."""
+        self._answers[number] = answer
+        self._missing -= 1
+        if self._missing == 0 and not self.reply.done():
+            outputs = tuple(
+                np.concatenate(parts) for parts in zip(*(part.outputs for part in self._answers), strict=True)
+            )
+            # A switch of variants may fall between two parts; then both are named.
+            variants = dict.fromkeys(part.variant for part in self._answers)
+            self.reply.set_result(Answer(outputs, ", ".join(variants)))
+
+
+class _Part:
+    """Where the answer to one part goes."""
+
+    __slots__ = ("_number", "_parts")
+
+    def __init__(self, parts: _Parts, number: int) -> None:
+        self._parts = parts
+        self._number = number
+
+    def done(self) -> bool:
+        """Return whether nobody waits for the whole any more."""
+        return self._parts.reply.done()
+
+    def set_result(self, answer: Answer, /) -> None:
+        """Add the part."""
+        self._parts.add(self._number, answer)
+
+    def set_exception(self, error: Exception, /) -> None:
+        """Let the whole fail."""
+        if not self._parts.reply.done():
+            self._parts.reply.set_exception(error)

@@ -12,8 +12,9 @@ from slipstream_runtime.batching.batcher import Batcher, BatchRules
 from slipstream_runtime.batching.curve import Line
 from slipstream_runtime.batching.policy import MAX_ROWS
 from slipstream_runtime.batching.runners import LOOP_SECONDS, LoopRunner, Runner, ThreadRunner
-from slipstream_runtime.caching.cache import AnswerCache
-from slipstream_runtime.caching.lru import ByteLru
+from slipstream_runtime.caching.opening import Caches, open_caches
+from slipstream_runtime.callers.gate import Gate
+from slipstream_runtime.callers.opening import open_gate
 from slipstream_runtime.model.artifact import LoadedVariant, load_variant
 from slipstream_runtime.model.selfcheck import check_golden, measure
 from slipstream_runtime.model.session import Session
@@ -23,9 +24,12 @@ from slipstream_runtime.observing.health import Health
 from slipstream_runtime.observing.telemetry import Telemetry
 from slipstream_runtime.plane import DataPlane
 from slipstream_runtime.rest.api import build_api
-from slipstream_runtime.rest.connections import Listener, bind, inherit
-from slipstream_runtime.rest.infer_app import InferApp
-from slipstream_runtime.rest.probes import ProbeApp
+from slipstream_runtime.rest.infer import Pages
+from slipstream_runtime.rest.infer_exchange import Desk
+from slipstream_runtime.rest.limits import Limits
+from slipstream_runtime.rest.listener import Listener
+from slipstream_runtime.rest.probes import Probes
+from slipstream_runtime.rest.sockets import bind, inherit
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +44,7 @@ class Prepared:
     loaded: LoadedVariant
     session: Session
     line: Line
+    gate: Gate
     infer_socket: socket.socket
     metrics_socket: socket.socket
 
@@ -50,6 +55,7 @@ class Replica:
 
     health: Health
     runner: Runner
+    caches: Caches | None
     infer: Listener
     metrics: Listener
 
@@ -62,12 +68,13 @@ def prepare(options: ServingOptions) -> Prepared:
     """
     infer_socket = bind("port", options.host, options.port) if options.socket_fd < 0 else inherit(options.socket_fd)
     metrics_socket = bind("metrics-port", options.host, options.metrics_port)
+    gate = open_gate(options)
     folder = Path(options.artifact)
     loaded = load_variant(folder, options.variant)
     session = Session(loaded.model, loaded.signature, options.threads, str(folder / loaded.variant.file.path))
     check_golden(session, loaded, folder)
     line = measure(session, loaded, options.max_batch or MAX_ROWS)
-    return Prepared(options, loaded, session, line, infer_socket, metrics_socket)
+    return Prepared(options, loaded, session, line, gate, infer_socket, metrics_socket)
 
 
 async def serve(prepared: Prepared) -> None:
@@ -77,12 +84,18 @@ async def serve(prepared: Prepared) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     replica = _assemble(prepared)
+    prepared.gate.start()
+    if replica.caches is not None:
+        replica.caches.start()
     replica.metrics.start()
     replica.infer.start()
     replica.health.serving = True
     _announce(prepared)
     await stop.wait()
     await _drain(replica, prepared.options.drain_seconds)
+    await prepared.gate.close()
+    if replica.caches is not None:
+        await replica.caches.close()
 
 
 def _assemble(prepared: Prepared) -> Replica:
@@ -93,12 +106,18 @@ def _assemble(prepared: Prepared) -> Replica:
     batcher = _batcher(prepared, runner, telemetry)
     health = Health(lambda: batcher.running_seconds)
     plane = DataPlane(signature, batcher, _cache(prepared, telemetry), telemetry, objective, options.variant)
-    app = InferApp(options.model, signature, plane, telemetry, build_api(options.model, signature, health))
+    desk = Desk(prepared.gate, plane, telemetry)
+    pages = Pages(options.model, signature, desk, build_api(options.model, signature, health))
     identity = Identity(options.model, prepared.loaded.digest, options.variant)
     collector = Collector(telemetry, batcher, identity)
-    infer = Listener(app, prepared.infer_socket, shared=options.socket_fd >= 0)
-    metrics = Listener(ProbeApp(health, lambda: families.text(collector.collect())), prepared.metrics_socket)
-    return Replica(health, runner, infer, metrics)
+    limits = Limits(connections=options.max_connections)
+    infer = Listener(pages.route, prepared.infer_socket, limits, telemetry, shared=options.socket_fd >= 0)
+
+    async def metrics_text() -> bytes:
+        return families.text(collector.collect())
+
+    metrics = Listener(Probes(health, metrics_text).route, prepared.metrics_socket, Limits(connections=256))
+    return Replica(health, runner, caches, infer, metrics)
 
 
 def _batcher(prepared: Prepared, runner: Runner, telemetry: Telemetry) -> Batcher:
@@ -116,14 +135,6 @@ def _runner(line: Line) -> Runner:
     if line.seconds(1) < LOOP_SECONDS:
         return LoopRunner()
     return ThreadRunner(asyncio.get_running_loop())
-
-
-def _cache(prepared: Prepared, telemetry: Telemetry) -> AnswerCache | None:
-    options = prepared.options
-    if options.cache_bytes == 0:
-        return None
-    store = ByteLru(options.cache_bytes, options.cache_ttl_seconds)
-    return AnswerCache(store, f"{prepared.loaded.digest}/{options.variant}", telemetry)
 
 
 def _announce(prepared: Prepared) -> None:

@@ -1,0 +1,176 @@
+"""One request on the infer path: from its bytes to the data plane and back, by calls alone, because it must be fast."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+
+from slipstream_runtime.callers.gate import Caller, Gate
+from slipstream_runtime.errors import BodyTooLargeError, OverloadedError, ServingError
+from slipstream_runtime.observing.telemetry import AUTHENTICATION, BODY, Telemetry
+from slipstream_runtime.plane import DataPlane
+from slipstream_runtime.protocol.reply import Answer
+from slipstream_runtime.protocol.request import InferRequest
+from slipstream_runtime.rest.exchange import FAILED, Exchange, Line
+from slipstream_runtime.rest.faults import HttpError
+from slipstream_runtime.rest.head import Head
+
+logger = logging.getLogger(__name__)
+
+LARGE_BODY_BYTES = 256 * 1024
+"""Decoding a larger one on the loop would make all other callers wait; below it the hand-over costs more."""
+
+Decode = Callable[[bytes], InferRequest]
+Encode = Callable[[InferRequest, Answer], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What all requests share."""
+
+    gate: Gate
+    plane: DataPlane
+    telemetry: Telemetry
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What the head says of a request: how to read it, how to write its answer, how long its caller waits."""
+
+    decode: Decode
+    encode: Encode
+    patience: float | None
+
+
+class InferExchange(Exchange):
+    """One request to the model, and the reply that the batcher settles."""
+
+    __slots__ = ("_begun", "_desk", "_form", "_request", "_task")
+
+    def __init__(self, desk: Desk, form: Form, line: Line, head: Head) -> None:
+        self.line = line  # not by super(): this is done for every request
+        self.head = head
+        self.close = False
+        self.code = 0
+        self._desk = desk
+        self._form = form
+        self._begun = 0.0
+
+    def refusal(self) -> ServingError | None:
+        """Refuse before the body is read when its answer would come too late."""
+        try:
+            self._desk.plane.admit(1, self._form.patience)
+        except OverloadedError as error:
+            return error
+        return None
+
+    def receive(self, body: bytes) -> None:
+        """Decode and submit; the answer comes to `set_result`."""
+        desk = self._desk
+        self._begun = monotonic()
+        desk.telemetry.in_flight += 1
+        caller = desk.gate.known(self.head.authorization)
+        if caller is None:
+            self._task = asyncio.get_running_loop().create_task(self._review(body))
+        else:
+            self._accept(body, caller)
+
+    async def _review(self, body: bytes) -> None:
+        try:
+            caller = await self._desk.gate.review(self.head.authorization)
+        except ServingError as error:
+            self._desk.telemetry.rejected[AUTHENTICATION] += 1
+            self.fail(error)
+        except Exception:
+            self._broken()
+        else:
+            if not self.done():
+                self._accept(body, caller)
+
+    def _accept(self, body: bytes, caller: Caller) -> None:
+        form, desk = self._form, self._desk
+        try:
+            desk.plane.admit(1, form.patience)
+            if len(body) > LARGE_BODY_BYTES:
+                self._decode_aside(body, caller)
+                return
+            begun = monotonic()
+            request = form.decode(body)
+            desk.telemetry.decode.observe(monotonic() - begun)
+            self._submit(request, caller)
+        except ServingError as error:
+            self.fail(error)
+        except Exception:
+            self._broken()
+
+    def _submit(self, request: InferRequest, caller: Caller) -> None:
+        self._request = request
+        if request.timeout_seconds is None:
+            request.timeout_seconds = self._form.patience
+        self._desk.plane.submit(request, caller, self)
+
+    def _decode_aside(self, body: bytes, caller: Caller) -> None:
+        """Decode on a thread; it holds the interpreter only for as long as one switch interval at a time."""
+        begun = monotonic()
+
+        def submit(decoded: "asyncio.Future[InferRequest]") -> None:
+            self._desk.telemetry.decode.observe(monotonic() - begun)
+            if self.done():
+                return
+            try:
+                self._submit(decoded.result(), caller)
+            except ServingError as error:
+                self.fail(error)
+            except Exception:
+                self._broken()
+
+        asyncio.get_running_loop().run_in_executor(None, self._form.decode, body).add_done_callback(submit)
+
+    def set_result(self, answer: Answer, /) -> None:
+        """Encode and send the answer."""
+        line = self.line
+        if line is None:
+            return
+        telemetry = self._desk.telemetry
+        begun = monotonic()
+        try:
+            rest = self._form.encode(self._request, answer)
+        except Exception:
+            self._broken()
+            return
+        ended = monotonic()
+        self.line = None
+        line.answer(self, 200, rest)
+        telemetry.encode.observe(ended - begun)
+        telemetry.answered(200, ended - self._begun)
+        telemetry.served(answer.variant, self._request.rows)
+        telemetry.in_flight -= 1
+
+    def set_exception(self, error: Exception, /) -> None:
+        """Send the error."""
+        self.fail(error if isinstance(error, ServingError) else ServingError(FAILED))
+
+    def fail(self, error: ServingError) -> None:
+        """Count and send an error."""
+        if self.done():
+            return
+        telemetry = self._desk.telemetry
+        elapsed = 0.0
+        if self._begun:
+            telemetry.in_flight -= 1
+            elapsed = monotonic() - self._begun
+        elif isinstance(error, HttpError | BodyTooLargeError):
+            telemetry.rejected[BODY] += 1
+        telemetry.answered(error.code, elapsed)
+        super().fail(error)
+
+    def lost(self) -> None:
+        """Count a caller who has gone; the batcher drops the request because it is done."""
+        if self._begun:
+            self._desk.telemetry.in_flight -= 1
+            self._desk.telemetry.cancelled += 1
+
+    def _broken(self) -> None:
+        logger.exception("a request failed inside the replica")
+        self.fail(ServingError(FAILED))
