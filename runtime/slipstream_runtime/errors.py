@@ -11,6 +11,7 @@ ServingError            an answer other than 200; the class carries the HTTP cod
 ├── EncodingError       415  the body is compressed in a way that is not served
 ├── OverloadedError     429  the predicted wait is past the request's deadline
 ├── ModelFailedError    500  the model failed on this request, or its answer is not finite
+│   └── StuckError      500  the model took so long that its run was stopped
 ├── UnsupportedError    501  the protocol has it, this replica does not
 ├── StoppingError       503  the replica is draining
 ├── UnavailableError    503  what is needed to answer is away for now
@@ -84,6 +85,10 @@ class ModelFailedError(ServingError):
     """The model failed on this request."""
 
     code = 500
+
+
+class StuckError(ModelFailedError):
+    """The model took so long that its run was stopped."""
 
 
 class UnsupportedError(ServingError):

@@ -42,27 +42,45 @@ class LoadedVariant:
     digest: str
 
 
+def read_manifest(folder: Path) -> tuple[Manifest, str]:
+    """Return the manifest of the artifact in `folder`, and its digest.
+
+    Raises:
+        StartError: it is missing, not a manifest, or of tensors that are not served.
+    """
+    path = folder / MANIFEST_FILE
+    text = _read(path)
+    manifest = _manifest(text, path)
+    for spec in (*manifest.inputs, *manifest.outputs):
+        if spec.datatype not in NUMPY_TYPES:
+            raise StartError(f"{path}: {spec.name!r} has datatype {spec.datatype}, which is not served")
+    return manifest, hashlib.sha256(text).hexdigest()
+
+
+def find_variant(manifest: Manifest, name: str) -> Variant:
+    """Return the variant `name` of `manifest`.
+
+    Raises:
+        StartError: there is none.
+    """
+    try:
+        return manifest.variant(name)
+    except KeyError as error:
+        raise StartError(f"--variant: {MANIFEST_FILE} has {error.args[0]}") from error
+
+
 def load_variant(folder: Path, name: str) -> LoadedVariant:
     """Return the variant `name` of the artifact in `folder`.
 
     Raises:
         StartError: a file is missing, altered or not what the manifest says.
     """
-    text = _read(folder / MANIFEST_FILE)
-    manifest = _manifest(text, folder / MANIFEST_FILE)
+    manifest, digest = read_manifest(folder)
     signature = Signature(manifest.inputs, manifest.outputs)
-    for spec in (*manifest.inputs, *manifest.outputs):
-        if spec.datatype not in NUMPY_TYPES:
-            raise StartError(
-                f"{folder / MANIFEST_FILE}: {spec.name!r} has datatype {spec.datatype}, which is not served"
-            )
-    try:
-        variant = manifest.variant(name)
-    except KeyError as error:
-        raise StartError(f"{folder / MANIFEST_FILE}: {error.args[0]}; choose one with --variant") from error
+    variant = find_variant(manifest, name)
     model = _verified(folder, variant.file)
     golden = _golden(folder, manifest, signature, name)
-    return LoadedVariant(manifest, variant, signature, model, golden, hashlib.sha256(text).hexdigest())
+    return LoadedVariant(manifest, variant, signature, model, golden, digest)
 
 
 def _manifest(text: bytes, path: Path) -> Manifest:

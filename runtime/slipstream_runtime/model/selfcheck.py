@@ -10,6 +10,8 @@ from slipstream_contract.manifest import GOLDEN_FILE
 from slipstream_runtime.batching.curve import Line, fit_line
 from slipstream_runtime.errors import StartError
 from slipstream_runtime.model.artifact import LoadedVariant
+from slipstream_runtime.model.padded import bucket_sizes
+from slipstream_runtime.model.providers import CPU
 from slipstream_runtime.model.session import Session
 from slipstream_runtime.protocol.signature import Array, Tensors
 
@@ -25,6 +27,9 @@ INT8_ELSEWHERE = 5e-2
 Runtime's int8 products saturate at 16 bits, with it they do not, so that sums really differ; a wrong or damaged
 model is off by far more."""
 
+HALF = 1e-2
+"""Allowed for float16 variants on an accelerator: the builder's processor computes them in float32 and rounds."""
+
 INT8_FEATURES = frozenset({"avx2", "avx512f", "avx512bw", "avx512vnni", "avxvnni", "amxint8", "asimddp", "i8mm"})
 
 BUDGET_SECONDS = 2.0
@@ -38,11 +43,11 @@ def check_golden(session: Session, loaded: LoadedVariant, folder: Path) -> None:
         StartError: an output differs by more than the tolerance.
     """
     origin = folder / GOLDEN_FILE
-    tolerance = _tolerance(loaded)
+    tolerance = _tolerance(loaded, session.provider)
     try:
         outputs = session.run(loaded.golden.inputs)
     except Exception as error:  # ONNX Runtime raises types of its own, without a common base
-        raise StartError(f"{origin}: the model cannot run the golden inputs; build the artifact again") from error
+        raise StartError(f"{origin}: the model cannot run the golden inputs; {_advice(session)}") from error
     for spec, found, expected in zip(loaded.signature.outputs, outputs, loaded.golden.outputs, strict=True):
         if found.shape != expected.shape or not _close(found, expected, tolerance):
             raise StartError(
@@ -52,20 +57,25 @@ def check_golden(session: Session, loaded: LoadedVariant, folder: Path) -> None:
 
 
 def measure(session: Session, loaded: LoadedVariant, cap: int) -> Line:
-    """Warm the session up over the batch sizes to `cap` and return its latency line on this machine."""
+    """Warm the session up over the batch sizes to `cap` and return its latency line on this machine.
+
+    The largest goes first: the memory it takes then serves all smaller ones, where growing would leave gaps.
+
+    Raises:
+        StartError: a batch size cannot be run.
+    """
     golden = loaded.golden.inputs
-    sizes = _sizes(cap) if loaded.signature.batched else [1]
+    sizes = bucket_sizes(cap) if loaded.signature.batched else (1,)
     share = BUDGET_SECONDS / len(sizes)
     points = []
-    for size in sizes:
+    for size in reversed(sizes):
         tensors = _rows(golden, size) if loaded.signature.batched else golden
-        points.append((size, _median_seconds(session, tensors, share)))
+        try:
+            points.append((size, _median_seconds(session, tensors, share)))
+        except Exception as error:  # ONNX Runtime raises types of its own, without a common base
+            reason = f"variant {loaded.variant.name!r} cannot run {size} rows; {_advice(session)}"
+            raise StartError(f"--max-batch: {reason}") from error
     return fit_line(tuple(points))
-
-
-def _sizes(cap: int) -> list[int]:
-    sizes = [2**power for power in range(cap.bit_length()) if 2**power <= cap]
-    return sizes if sizes[-1] == cap else [*sizes, cap]
 
 
 def _rows(golden: Tensors, size: int) -> Tensors:
@@ -94,7 +104,15 @@ def _close(found: Array, expected: Array, tolerance: float) -> bool:
     return bool(np.abs(found.astype(np.float64) - wanted).max() <= tolerance * scale)
 
 
-def _tolerance(loaded: LoadedVariant) -> float:
+def _advice(session: Session) -> str:
+    if session.exhausted:
+        return "the accelerator's memory is exhausted: free some of it, or choose a smaller variant"
+    return "build the artifact again"
+
+
+def _tolerance(loaded: LoadedVariant, provider: str) -> float:
+    if provider != CPU and any("float16" in name.lower() for name in loaded.variant.techniques):
+        return HALF
     if not any("int8" in name.lower() or "quantize" in name.lower() for name in loaded.variant.techniques):
         return FLOAT
     same = _relevant(loaded.manifest.cpu_features) == _relevant(_cpu_flags())
