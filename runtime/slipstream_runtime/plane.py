@@ -1,6 +1,6 @@
 """The protocol-free way of a request: admit, cache, batch."""
 
-import asyncio
+from collections.abc import Callable
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from slipstream_runtime.errors import OverloadedError
 from slipstream_runtime.observing.telemetry import OVERLOAD, Telemetry
 from slipstream_runtime.protocol.reply import Answer, Reply
 from slipstream_runtime.protocol.request import InferRequest
-from slipstream_runtime.protocol.signature import Signature, Tensors
+from slipstream_runtime.protocol.signature import Signature
 
 
 class DataPlane:
@@ -25,13 +25,11 @@ class DataPlane:
         cache: AnswerCache | None,
         telemetry: Telemetry,
         objective_seconds: float,
-        variant: str,
     ) -> None:
         self._signature = signature
         self._batcher = batcher
         self._cache = cache
         self._telemetry = telemetry
-        self._variant = variant
         self._patience = default_patience(objective_seconds)
 
     def admit(self, rows: int = 1, patience: float | None = None, priority: int = 0) -> None:
@@ -65,26 +63,11 @@ class DataPlane:
         if self._cache is None:
             self._compute(request, deadline, reply)
         else:
-            self._answer_from(self._cache, request, deadline, reply)
+            compute = self._computation(request, deadline)
+            self._cache.submit(request.tensors, caller.tenant, reply, compute, request.rows, deadline)
 
-    def _answer_from(self, cache: AnswerCache, request: InferRequest, deadline: float, reply: Reply) -> None:
-        loop = asyncio.get_running_loop()
-
-        def compute() -> "asyncio.Future[Tensors]":
-            future: asyncio.Future[Answer] = loop.create_future()
-            self._compute(request, deadline, future)
-            return asyncio.ensure_future(_outputs(future))
-
-        def settle(task: "asyncio.Task[Tensors]") -> None:
-            if reply.done() or task.cancelled():
-                return
-            error = task.exception()
-            if error is None:
-                reply.set_result(Answer(task.result(), self._variant))
-            elif isinstance(error, Exception):
-                reply.set_exception(error)
-
-        loop.create_task(cache.answer(request.tensors, compute)).add_done_callback(settle)
+    def _computation(self, request: InferRequest, deadline: float) -> Callable[[Reply], None]:
+        return lambda reply: self._compute(request, deadline, reply)
 
     def _compute(self, request: InferRequest, deadline: float, reply: Reply) -> None:
         shape = self._signature.bucket(request.tensors)
@@ -97,10 +80,6 @@ class DataPlane:
             tensors = tuple(tensor[start : start + size] for tensor in request.tensors)
             part = _Part(parts, number)
             self._batcher.submit(tensors, min(size, rows - start), deadline, part, shape, request.priority)
-
-
-async def _outputs(answer: "asyncio.Future[Answer]") -> Tensors:
-    return (await answer).outputs
 
 
 class _Parts:

@@ -1,84 +1,149 @@
-"""The answer cache: exact, bounded in bytes, and one computation for all callers who ask the same at once."""
+"""The inner level: answers by the model's inputs, however they were sent; one computation for equal requests."""
 
-import asyncio
-import hashlib
+import logging
+import math
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from time import monotonic, perf_counter
 
-import numpy as np
-
+from slipstream_runtime.caching.flights import Compute, Flight, Flights, Waiting
+from slipstream_runtime.caching.keys import context_digest, tensors_key, tensors_sample
 from slipstream_runtime.caching.lru import ByteLru
+from slipstream_runtime.caching.shared import SharedLevel
+from slipstream_runtime.caching.worth import Worth
 from slipstream_runtime.observing.telemetry import Telemetry
-from slipstream_runtime.protocol.signature import Tensors
+from slipstream_runtime.protocol.reply import Answer, Reply
+from slipstream_runtime.protocol.signature import Array, Tensors
 
-Compute = Callable[[], "asyncio.Future[Tensors]"]
+logger = logging.getLogger(__name__)
 
+ARRAY_OVERHEAD = 160
+"""What a numpy array of a few axes takes besides its numbers, with its place in the tuple."""
 
-@dataclass(slots=True)
-class _Flight:
-    """A computation under way, and how many callers wait for it."""
-
-    reply: "asyncio.Future[Tensors]"
-    callers: int = 0
+MAX_CONTEXTS = 4096
 
 
 class AnswerCache:
-    """Answers of one artifact's variant by the digest of their inputs."""
+    """Answers of one artifact by tenant, variant and inputs; only whole, finite answers of that variant are kept."""
 
-    def __init__(self, store: ByteLru, identity: str, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        store: ByteLru,
+        artifact: str,
+        variant: str,
+        telemetry: Telemetry,
+        saved: Callable[[], float | None],
+        *,
+        shared: SharedLevel | None = None,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         self._store = store
-        self._identity = hashlib.sha256(identity.encode())
+        self._artifact = artifact.encode()
         self._telemetry = telemetry
-        self._flights: dict[bytes, _Flight] = {}
-        self._loop = asyncio.get_running_loop()
+        self._counts = telemetry.answers
+        self._counts.active = True
+        self._shared = shared
+        self._clock = clock
+        self._worth = Worth(saved, self._changed)
+        self._flights = Flights(clock, self._land)
+        self._contexts: dict[bytes, bytes] = {}
+        self._timed = True
+        self.switch(variant)
 
-    async def answer(self, tensors: Tensors, compute: Compute) -> Tensors:
-        """Return the answer to `tensors`, computed at most once at a time."""
-        key = self._key(tensors)
-        found = self._store.get(key, self._loop.time())
-        if found is not None:
-            self._telemetry.answers.hits += 1
-            return found
-        flight = self._flights.get(key)
-        if flight is not None and not flight.reply.done():
-            self._telemetry.answers.hits += 1
-            return await self._join(flight)
-        self._telemetry.answers.misses += 1
-        return await self._join(self._depart(key, compute))
+    def switch(self, variant: str) -> None:
+        """Look for answers of `variant` from now on; those of another are not found any more, and age out."""
+        self._variant = variant
+        self._contexts.clear()
 
-    def _depart(self, key: bytes, compute: Compute) -> _Flight:
-        flight = self._flights[key] = _Flight(compute())
+    def submit(
+        self,
+        tensors: Tensors,
+        tenant: bytes,
+        reply: Reply,
+        compute: Compute,
+        rows: int = 1,
+        deadline: float = math.inf,
+    ) -> None:
+        """Settle `reply`: at once with an answer that is here, or when one that is under way or begun now comes.
 
-        def land(reply: "asyncio.Future[Tensors]") -> None:
-            if self._flights.get(key) is flight:
-                del self._flights[key]
-            if not reply.cancelled() and reply.exception() is None:
-                self._store.put(key, _owned(reply.result()), self._loop.time())
+        `deadline` is in seconds of `clock`.
 
-        flight.reply.add_done_callback(land)
-        return flight
+        Raises:
+            ServingError: as `compute` does when it cannot begin.
+        """
+        worth = self._worth
+        if not (worth.active or worth.sampled(tensors_sample(tensors))):
+            compute(reply)
+            return
+        begun = perf_counter() if self._timed else 0.0
+        key = tensors_key(tensors, self._contexts.get(tenant) or self._context(tenant))
+        answer: Answer | None = self._store.get(key, self._clock())
+        caller = Waiting(reply, compute, deadline)
+        found = answer is not None or self._flights.join(key, caller)
+        if begun:
+            worth.look.add(perf_counter() - begun)
+        self._timed = worth.looked(hit=found)
+        if answer is not None:
+            self._counts.hits += 1
+            reply.set_result(answer)
+        elif found:
+            self._counts.hits += 1
+        else:
+            self._counts.misses += 1
+            self._depart(self._flights.depart(key, caller, rows, self._variant), caller)
 
-    async def _join(self, flight: _Flight) -> Tensors:
-        """Wait for the flight; only when the last caller has gone is its computation cancelled."""
-        flight.callers += 1
-        try:
-            return await asyncio.shield(flight.reply)
-        finally:
-            flight.callers -= 1
-            if flight.callers == 0 and not flight.reply.done():
-                flight.reply.cancel()
+    def _depart(self, flight: Flight, caller: Waiting) -> None:
+        def come(outputs: Tensors | None) -> None:
+            if flight.done():
+                return
+            if outputs is not None:
+                self._telemetry.redis.hits += 1
+                self._worth.hits += 1
+                flight.shared = True
+                flight.set_result(Answer(outputs, flight.variant))
+                return
+            self._telemetry.redis.misses += 1
+            try:
+                flight.start(caller.compute)
+            except Exception as error:  # noqa: BLE001  it is the callers' answer, whatever it is
+                flight.set_exception(error)
 
-    def _key(self, tensors: Tensors) -> bytes:
-        digest = self._identity.copy()
-        for array in tensors:
-            digest.update(f"{array.dtype.str}{array.shape}".encode())
-            digest.update(np.ascontiguousarray(array).data)
-        return digest.digest()
+        shared = self._shared
+        if shared is None or not shared.ask(flight.key, flight.rows, caller.deadline, come):
+            flight.start(caller.compute)
+
+    def _land(self, flight: Flight, answer: Answer) -> None:
+        """Keep an answer; one that another variant gave, after a switch, is not what its key says."""
+        if answer.variant != flight.variant:
+            return
+        begun = perf_counter()
+        outputs = tuple(_owned(output) for output in answer.outputs)
+        size = sum(map(_size, outputs))
+        self._store.put(flight.key, Answer(outputs, answer.variant), size, self._clock(), self._counts)
+        if self._shared is not None and not flight.shared:
+            self._shared.keep(flight.key, outputs)
+        self._worth.keep.add(perf_counter() - begun)
+
+    def _context(self, tenant: bytes) -> bytes:
+        if len(self._contexts) >= MAX_CONTEXTS:
+            self._contexts.clear()
+        parts = (b"answer", self._artifact, self._variant.encode(), tenant)
+        context = self._contexts[tenant] = context_digest(*parts)
+        return context
+
+    def _changed(self, worth: Worth) -> None:
+        self._counts.active = worth.active
+        logger.info("the cache of answers is switched %s: %s", "on" if worth.active else "off", worth.reason)
 
 
-def _owned(outputs: Tensors) -> Tensors:
-    """Return copies, so that an entry does not keep the whole batch alive that it was cut from."""
-    copies = tuple(output.copy() for output in outputs)
-    for copy in copies:
-        copy.setflags(write=False)
-    return copies
+def _owned(output: Array) -> Array:
+    """Return a copy that nobody writes to, so that an entry does not keep the whole batch it was cut from."""
+    copy = output.copy()
+    copy.setflags(write=False)
+    return copy
+
+
+def _size(output: Array) -> int:
+    """Return the bytes that an output takes; numpy counts the places of strings only."""
+    strings = sum(map(sys.getsizeof, output.flat)) if output.dtype.kind == "O" else 0
+    return output.nbytes + ARRAY_OVERHEAD + strings
