@@ -70,6 +70,7 @@ lock: $(INSTALLED)  ## Renew the pinned dependencies, of development and of the 
 	@$(BIN)/python -m pip install --quiet uv
 	@$(COMPILE) pyproject.toml --extra operator --extra builder --extra runtime --extra dev -o constraints.txt
 	@$(COMPILE) pyproject.toml --extra builder --constraint constraints.txt -o images/builder.txt
+	@$(COMPILE) pyproject.toml --extra operator --constraint constraints.txt -o images/operator.txt
 	@$(COMPILE) pyproject.toml --extra runtime --constraint constraints.txt -o images/runtime.txt
 	@$(COMPILE) pyproject.toml --extra gpu --constraint constraints.txt -o images/runtime-gpu.txt
 	@echo hatchling | $(COMPILE) - --constraint constraints.txt -o images/wheel.txt
@@ -77,6 +78,7 @@ lock: $(INSTALLED)  ## Renew the pinned dependencies, of development and of the 
 
 sync-crd:  ## Copy the CRD to where the command line and the chart need it.
 	@cp crds/agentdeployments.yaml operator/slipstream_operator/api/agentdeployments.yaml
+	@cp crds/agentdeployments.yaml charts/slipstream/files/agentdeployments.yaml
 
 clean:  ## Remove what the targets made in this folder.
 	@rm -rf $(VENV) .slipstream .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -20,6 +20,20 @@ def test_the_command_line_checks_with_the_very_crd_that_is_installed():
     assert schema.custom_resource_definition() == yaml.safe_load((ROOT / "crds/agentdeployments.yaml").read_text())
 
 
+def test_the_chart_installs_the_very_crd():
+    assert (ROOT / "charts/slipstream/files/agentdeployments.yaml").read_bytes() == (
+        ROOT / "crds/agentdeployments.yaml"
+    ).read_bytes()
+
+
+def test_the_chart_grants_what_the_shipped_rights_grant():
+    role = next(d for d in yaml.safe_load_all((ROOT / "hack/rbac.yaml").read_text()) if d["kind"] == "ClusterRole")
+    template = (ROOT / "charts/slipstream/templates/_helpers.tpl").read_text()
+    rules = template.split('define "slipstream.rules" -}}')[1].split("{{- end }}")[0]
+
+    assert yaml.safe_load(rules) == role["rules"]
+
+
 def test_the_crd_fits_into_an_annotation_of_kubectl_apply():
     assert (ROOT / "crds/agentdeployments.yaml").stat().st_size < 100 * 1024
 
