@@ -12,8 +12,7 @@ from slipstream_runtime.batching.execution import Run
 from slipstream_runtime.batching.policy import MAX_ROWS
 from slipstream_runtime.errors import StartError
 from slipstream_runtime.model import accelerator, quota
-from slipstream_runtime.model.artifact import find_variant, load_variant, read_manifest
-from slipstream_runtime.model.processes import Plan, plan_processes
+from slipstream_runtime.model.artifact import load_variant, read_manifest
 from slipstream_runtime.model.providers import CPU, require
 from slipstream_runtime.model.selfcheck import check_golden, measure
 from slipstream_runtime.model.session import Session
@@ -137,18 +136,6 @@ def load_models(options: ServingOptions, threads: int) -> ModelSet:
 def fits(variants: Iterable[Variant], memory_bytes: int) -> bool:
     """Return whether the sessions of all `variants` can be expected to fit into `memory_bytes`."""
     return sum(variant.file.bytes for variant in variants) * SESSION_FACTOR <= memory_bytes * MEMORY_SHARE
-
-
-def planned(options: ServingOptions) -> Plan:
-    """Return the processes and threads for `options` on this machine, by the cost that the builder measured.
-
-    Raises:
-        StartError: the manifest cannot be read, or has no such variant.
-    """
-    manifest, _ = read_manifest(Path(options.artifact))
-    curve = find_variant(manifest, options.variant).latency
-    cost = Line(curve.alpha_seconds, curve.beta_seconds)
-    return plan_processes(options.processes, options.threads, quota.processors(), cost, options.provider)
 
 
 def _ready(options: ServingOptions, threads: int, name: str, digest: str) -> ReadyVariant:

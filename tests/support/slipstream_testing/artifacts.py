@@ -66,36 +66,69 @@ def reciprocal() -> TinyModel:
     return TinyModel(_model(nodes, *specs, {}), *specs, {"x": np.ones((2, 1), dtype=np.float32)})
 
 
+def slow(name: str = "rounds") -> TinyModel:
+    """Return a model that counts to each batch's largest number, and so can be told how long to take."""
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["on"], ["on_out"]), helper.make_node("Add", ["value", "one"], ["value_out"])],
+        "body",
+        [
+            helper.make_tensor_value_info("i", TensorProto.INT64, []),
+            helper.make_tensor_value_info("on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("value", TensorProto.INT64, None),
+        ],
+        [
+            helper.make_tensor_value_info("on_out", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("value_out", TensorProto.INT64, None),
+        ],
+        [numpy_helper.from_array(np.ones(1, dtype=np.int64), "one")],
+    )
+    nodes = [
+        helper.make_node("Sub", [name, name], ["zero"]),
+        helper.make_node("ReduceMax", [name], ["most"], keepdims=0),
+        helper.make_node("Loop", ["most", "", "zero"], ["counted"], body=body),
+    ]
+    specs = (TensorSpec(name, "INT64", (-1, 1)),), (TensorSpec("counted", "INT64", (-1, 1)),)
+    return TinyModel(_model(nodes, *specs, {}), *specs, {name: np.full((2, 1), 3, dtype=np.int64)})
+
+
 def write_artifact(folder: Path, model: TinyModel, variant: str = "original", name: str = "tiny") -> Manifest:
     """Write the artifact of one variant into `folder` and return its manifest."""
+    return write_variants(folder, {variant: model}, name)
+
+
+def write_variants(folder: Path, models: dict[str, TinyModel], name: str = "tiny") -> Manifest:
+    """Write the artifact of several variants, all of one signature, and return its manifest; the first is chosen."""
     folder.mkdir(parents=True, exist_ok=True)
-    content = model.proto.SerializeToString()
-    (folder / f"{variant}.onnx").write_bytes(content)
-    session = ort.InferenceSession(content, providers=["CPUExecutionProvider"])
-    outputs = session.run([spec.name for spec in model.outputs], model.golden)
-    arrays = {f"input:{key}": value for key, value in model.golden.items()}
-    named = zip(model.outputs, outputs, strict=True)
-    arrays |= {f"output:{variant}:{spec.name}": value for spec, value in named}
+    golden = next(iter(models.values())).golden
+    arrays = {f"input:{key}": value for key, value in golden.items()}
+    for variant, model in models.items():
+        content = model.proto.SerializeToString()
+        (folder / f"{variant}.onnx").write_bytes(content)
+        session = ort.InferenceSession(content, providers=["CPUExecutionProvider"])
+        outputs = session.run([spec.name for spec in model.outputs], golden)
+        named = zip(model.outputs, outputs, strict=True)
+        arrays |= {f"output:{variant}:{spec.name}": value for spec, value in named}
     np.savez(folder / GOLDEN_FILE, allow_pickle=False, **arrays)
-    manifest = _manifest(folder, model, variant, name)
+    manifest = _manifest(folder, models, name)
     (folder / MANIFEST_FILE).write_bytes(codec.canonical_json(manifest))
     return manifest
 
 
-def _manifest(folder: Path, model: TinyModel, variant: str, name: str) -> Manifest:
-    file = _digest(folder, f"{variant}.onnx")
+def _manifest(folder: Path, models: dict[str, TinyModel], name: str) -> Manifest:
     curve = LatencyCurve(1e-5, 1e-6, 0.0, ((1, 1.1e-5), (8, 1.8e-5)))
+    files = {variant: _digest(folder, f"{variant}.onnx") for variant in models}
+    first, model = next(iter(models.items()))
     return Manifest(
         name=name,
         recipe_digest="0" * 64,
-        source_sha256=file.sha256,
+        source_sha256=files[first].sha256,
         metric=None,
         inputs=model.inputs,
         outputs=model.outputs,
-        variants=(Variant(variant, file, ("optimize",), 195, 1.0, curve),),
-        baseline=variant,
-        chosen=variant,
-        files=(file, _digest(folder, GOLDEN_FILE)),
+        variants=tuple(Variant(variant, files[variant], ("optimize",), 195, 1.0, curve) for variant in models),
+        baseline=first,
+        chosen=first,
+        files=(*files.values(), _digest(folder, GOLDEN_FILE)),
         tools={"onnxruntime": ort.__version__},
         cpu_features=(),
     )
