@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TypeVar
 
+from google.protobuf.json_format import ParseDict
 from google.protobuf.message import DecodeError, Message
 
 from slipstream_contract.manifest import TensorSpec
 from slipstream_runtime.errors import BadRequestError
 from slipstream_runtime.observing.health import Health
+from slipstream_runtime.observing.statistics import model_statistics
 from slipstream_runtime.observing.telemetry import Telemetry
 from slipstream_runtime.protocol.encoding import MODEL_VERSION
 from slipstream_runtime.protocol.signature import BYTES, Signature
@@ -17,7 +19,7 @@ from slipstream_runtime.rpc.messages import open_inference_pb2 as messages
 
 PLATFORM = "onnx_onnxv1"
 BACKEND = "onnxruntime"
-EXTENSIONS = ("statistics", "model_configuration")
+EXTENSIONS = ("parameters", "schedule_policy", "statistics", "model_configuration")
 
 SERVING, NOT_SERVING = b"\x08\x01", b"\x08\x02"
 """grpc.health.v1.HealthCheckResponse with its one field, `status`, set to 1 or 2."""
@@ -91,7 +93,8 @@ class Catalogue:
         asked = parsed(messages.ModelStatisticsRequest(), content)
         if asked.name:
             check_model(self.model, asked.name, asked.version)
-        return messages.ModelStatisticsResponse(model_stats=[self._statistics()]).SerializeToString()
+        document = ParseDict(model_statistics(self.model, self.telemetry), messages.ModelStatisticsResponse())
+        return document.SerializeToString()
 
     def repository_index(self, content: bytes) -> bytes:
         """Answer RepositoryIndex."""
@@ -110,29 +113,6 @@ class Catalogue:
 
     def _dims(self, spec: TensorSpec) -> tuple[int, ...]:
         return spec.shape[1:] if self.signature.batched else spec.shape
-
-    def _statistics(self) -> messages.ModelStatistics:
-        """Return Triton's statistics from our counters; what it splits finer than we do is zero."""
-        counted = self.telemetry
-        succeeded = [codes[200] for codes in counted.requests.values() if 200 in codes]
-        failed = [seconds for codes in counted.requests.values() for code, seconds in codes.items() if code != 200]
-        rows = sum(variant.rows for variant in counted.variants.values())
-        found = messages.ModelStatistics(name=self.model, version=MODEL_VERSION, inference_count=rows)
-        found.execution_count = counted.compute.count
-        statistics = found.inference_stats
-        spans = (
-            (statistics.success, sum(part.count for part in succeeded), sum(part.total for part in succeeded)),
-            (statistics.fail, sum(part.count for part in failed), sum(part.total for part in failed)),
-            (statistics.queue, counted.queue.count, counted.queue.total),
-            (statistics.compute_input, counted.decode.count, counted.decode.total),
-            (statistics.compute_infer, counted.queue.count, counted.request_compute_seconds),
-            (statistics.compute_output, counted.encode.count, counted.encode.total),
-            (statistics.cache_hit, counted.cache_hits, 0.0),
-            (statistics.cache_miss, counted.cache_misses, 0.0),
-        )
-        for duration, count, seconds in spans:
-            duration.count, duration.ns = count, round(seconds * 1e9)
-        return found
 
 
 def parsed(message: Kind, content: bytes) -> Kind:

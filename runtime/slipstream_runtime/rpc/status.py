@@ -1,7 +1,5 @@
 """Errors as gRPC's status codes and trailers. Pure."""
 
-from functools import lru_cache
-
 from slipstream_runtime.errors import OverloadedError, ServingError
 
 OK = 0
@@ -35,7 +33,17 @@ BY_HTTP_CODE = {
 _PLAIN = frozenset(range(0x20, 0x7F)) - {ord("%")}
 
 
-@lru_cache(maxsize=256)
+def _length(size: int) -> bytes:
+    """Return a string's length in HPACK's form: seven bits, or 127 and the rest in groups of seven."""
+    if size < 127:
+        return bytes((size,))
+    rest, out = size - 127, [127]
+    while rest >= 128:
+        out.append(rest & 0x7F | 0x80)
+        rest >>= 7
+    return bytes((*out, rest))
+
+
 def literal(name: bytes, value: bytes) -> bytes:
     """Return one header as HPACK writes it without Huffman code and without the dynamic table (RFC 7541, 6.2.2).
 
@@ -53,7 +61,7 @@ OK_TRAILERS = literal(b"grpc-status", b"0")
 def error_trailers(error: ServingError) -> bytes:
     """Return the block of trailers for `error`; its words are safe to show."""
     code = BY_HTTP_CODE.get(error.code, INTERNAL)
-    block = literal(b"grpc-status", b"%d" % code) + _uncached(b"grpc-message", _percent_encoded(str(error)))
+    block = literal(b"grpc-status", b"%d" % code) + literal(b"grpc-message", _percent_encoded(str(error)))
     if isinstance(error, OverloadedError):
         block += literal(b"retry-after-ms", b"%d" % (1000 * error.retry_after))
     if error.code == 415:
@@ -61,21 +69,6 @@ def error_trailers(error: ServingError) -> bytes:
     return block
 
 
-def _uncached(name: bytes, value: bytes) -> bytes:
-    return literal.__wrapped__(name, value)
-
-
 def _percent_encoded(text: str) -> bytes:
     """Return `text` as gRPC's protocol asks of a status message."""
     return b"".join(bytes((byte,)) if byte in _PLAIN else b"%%%02X" % byte for byte in text.encode()[:1024])
-
-
-def _length(size: int) -> bytes:
-    """Return a string's length in HPACK's form: seven bits, or 127 and the rest in groups of seven."""
-    if size < 127:
-        return bytes((size,))
-    rest, out = size - 127, [127]
-    while rest >= 128:
-        out.append(rest & 0x7F | 0x80)
-        rest >>= 7
-    return bytes((*out, rest))
