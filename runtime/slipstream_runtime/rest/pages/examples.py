@@ -32,7 +32,7 @@ def predict_example(signature: Signature) -> dict[str, Any] | None:
 def commands(signature: Signature, model: str, base: str, *, keys: bool) -> list[tuple[str, str]]:
     """Return pairs of a title and a command line for the replica at `base`."""
     curl = f"curl -s {base}"
-    key = " \\\n  -H \"Authorization: Bearer $TOKEN\"" if keys else ""
+    key = ' \\\n  -H "Authorization: Bearer $TOKEN"' if keys else ""
     infer = f"{curl}/v2/models/{model}/infer{key}"
     found = [("Is it ready?", f"{curl}/v2/health/ready")]
     predict, usual = predict_example(signature), infer_example(signature)
@@ -42,7 +42,7 @@ def commands(signature: Signature, model: str, base: str, *, keys: bool) -> list
     spec = signature.inputs[0]
     if len(signature.inputs) == 1 and spec.datatype != BYTES and -1 not in spec.shape[1:] and spec.shape:
         size = _count(spec) * NUMPY_TYPES[spec.datatype].itemsize
-        header = "-H \"Inference-Header-Content-Length: 0\""
+        header = '-H "Inference-Header-Content-Length: 0"'
         rest = "--data-binary @- --output answer.bin"
         found.append(("Raw bytes, the fastest", f"head -c {size} /dev/zero | {infer} \\\n  {header} {rest}"))
     return found
