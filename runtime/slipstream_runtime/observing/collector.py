@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -46,15 +46,27 @@ class Backlog(Protocol):
         ...
 
     @property
+    def queued_requests(self) -> int:
+        """Requests that wait now."""
+        ...
+
+    @property
     def line(self) -> Curve:
         """The latency line as it stands."""
         ...
 
 
+Aliases = Callable[[Telemetry, Backlog, Identity], list[Family]]
+"""Gives the same counters under another system's names."""
+
+
 class Collector:
     """Turns the counters of one process into metrics; call it on the event loop's thread, whose time it reads."""
 
-    def __init__(self, telemetry: Telemetry, backlog: Backlog, identity: Identity) -> None:
+    def __init__(
+        self, telemetry: Telemetry, backlog: Backlog, identity: Identity, aliases: Aliases | None = None
+    ) -> None:
+        self._aliases = aliases
         self.telemetry = telemetry
         self.backlog = backlog
         self.identity = identity
@@ -62,7 +74,10 @@ class Collector:
 
     def collect(self) -> list[Family]:
         """Return every metric of the contract as it stands now."""
-        return [*self._histograms(), *self._counters(), *self._cache(), *self._gauges()]
+        families = [*self._histograms(), *self._counters(), *self._cache(), *self._gauges()]
+        if self._aliases is not None:
+            families += self._aliases(self.telemetry, self.backlog, self.identity)
+        return families
 
     def _histograms(self) -> Iterator[Family]:
         seen = self.telemetry

@@ -50,6 +50,10 @@ class Listener:
         self._hub.start()
         self._loop.add_reader(self._socket.fileno(), self._accept)
 
+    def wind_down(self) -> None:
+        """Let every answer end its connection from now on."""
+        self._hub.draining = True
+
     def stop_accepting(self) -> None:
         """Close our end of the socket; others who share it go on. Every answer now ends its connection."""
         self._loop.remove_reader(self._socket.fileno())
@@ -90,6 +94,11 @@ class Listener:
     def _resume(self) -> None:
         if self._socket.fileno() >= 0:
             self._loop.add_reader(self._socket.fileno(), self._accept)
+
+    @property
+    def connections(self) -> int:
+        """Connections that are open."""
+        return len(self._hub.members)
 
     async def drain(self, linger_seconds: float, limit_seconds: float) -> bool:
         """Finish what was accepted; return whether it was finished within the limit.

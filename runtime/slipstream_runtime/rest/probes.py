@@ -1,8 +1,8 @@
 """The metrics port: `/metrics`, `/livez` and `/readyz`, nothing else."""
 
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
-from slipstream_runtime.observing.health import Health
 from slipstream_runtime.rest.exchange import Exchange, Line
 from slipstream_runtime.rest.head import Head
 from slipstream_runtime.rest.hub import Page
@@ -12,10 +12,24 @@ from slipstream_runtime.rest.waiting import Waiting
 TEXT = b"text/plain; version=0.0.4; charset=utf-8"
 
 
+class State(Protocol):
+    """Whether a process, or several together, can serve."""
+
+    @property
+    def live(self) -> bool:
+        """Whether it still does its work."""
+        ...
+
+    @property
+    def ready(self) -> bool:
+        """Whether new requests are welcome."""
+        ...
+
+
 class Probes:
     """Finds the pages of the metrics port; `metrics` gives its text, gathered from every process when asked."""
 
-    def __init__(self, health: Health, metrics: Callable[[], Awaitable[bytes]]) -> None:
+    def __init__(self, health: State, metrics: Callable[[], Awaitable[bytes]]) -> None:
         self._metrics = metrics
         self._verdicts = {b"/livez": lambda: health.live, b"/readyz": lambda: health.ready}
 

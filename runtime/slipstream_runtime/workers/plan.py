@@ -1,0 +1,29 @@
+"""How many processes a replica should have, known before anything heavy is loaded."""
+
+from pathlib import Path
+
+from slipstream_contract import codec
+from slipstream_contract.errors import ContractError
+from slipstream_contract.manifest import MANIFEST_FILE, Manifest
+from slipstream_contract.serving import ServingOptions
+from slipstream_runtime.batching.curve import Line
+from slipstream_runtime.model.processes import Plan, plan_processes
+from slipstream_runtime.model.quota import processors
+
+
+def choose(options: ServingOptions) -> Plan:
+    """Return the processes and the threads of each, by the quota and what the builder measured of the variant."""
+    return plan_processes(options.processes, options.threads, processors(), _cost(options), options.provider)
+
+
+def _cost(options: ServingOptions) -> Line:
+    """Return what batches cost as the manifest has it; endless, and so one process, where it cannot be read.
+
+    What is wrong with the manifest is then found, and said, by the process that loads it.
+    """
+    try:
+        path = Path(options.artifact) / MANIFEST_FILE
+        curve = codec.decode_json(Manifest, path.read_bytes(), str(path)).variant(options.variant).latency
+    except (OSError, ContractError, KeyError):
+        return Line(float("inf"), 0.0)
+    return Line(curve.alpha_seconds, curve.beta_seconds)
