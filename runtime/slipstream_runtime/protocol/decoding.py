@@ -1,7 +1,5 @@
 """Decodes and validates a whole request body into the model's inputs. Pure."""
 
-from functools import lru_cache
-
 import numpy as np
 
 from slipstream_contract.manifest import TensorSpec
@@ -135,21 +133,6 @@ class Decoder:
         if self._signature.batched and all(a.ndim == len(s.shape) - 1 for a, s in zip(arrays, specs, strict=True)):
             return tuple(array[np.newaxis] for array in arrays)
         return arrays
-
-
-def decode_infer(signature: Signature, body: bytes, header_length: int | None) -> InferRequest:
-    """Return what `Decoder.infer` returns, for callers without a decoder of their own."""
-    return _decoder(signature).infer(body, header_length)
-
-
-def decode_named(signature: Signature, body: bytes) -> InferRequest:
-    """Return what `Decoder.named` returns, for callers without a decoder of their own."""
-    return _decoder(signature).named(body)
-
-
-@lru_cache(maxsize=8)
-def _decoder(signature: Signature) -> Decoder:
-    return Decoder(signature)
 
 
 def _fitted(spec: TensorSpec, array: Array) -> Array:

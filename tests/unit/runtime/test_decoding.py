@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from slipstream_contract.manifest import TensorSpec
-from slipstream_runtime.errors import BadRequestError
-from slipstream_runtime.protocol.decoding import decode_infer, decode_named
+from slipstream_runtime.errors import BadRequestError, UnsupportedError
+from slipstream_runtime.protocol.decoding import Decoder
 from slipstream_runtime.protocol.signature import Signature
+from slipstream_runtime.protocol.strings import MAX_STRINGS
 
 SIGNATURE = Signature(
     (TensorSpec("x", "FP32", (-1, 2)), TensorSpec("k", "INT8", (-1,))), (TensorSpec("y", "FP32", (-1, 1)),)
@@ -18,6 +19,14 @@ ONE = Signature((TensorSpec("x", "FP32", (-1, 2)),), (TensorSpec("y", "FP32", (-
 
 def tensor(name="x", shape=(1, 2), datatype="FP32", **more):
     return {"name": name, "shape": list(shape), "datatype": datatype, **({"data": [1, 2.5]} | more)}
+
+
+def decode_infer(signature, body, header_length):
+    return Decoder(signature).infer(body, header_length)
+
+
+def decode_named(signature, body):
+    return Decoder(signature).named(body)
 
 
 def infer(*inputs, signature=ONE, **more):
@@ -74,7 +83,10 @@ REFUSED = {
     "deep data": (json.dumps({"inputs": [tensor(data=[])]}).replace("[]", "[" * 40 + "]" * 40).encode(), "levels"),
     "NaN literal": (b'{"inputs": [{"name":"x","shape":[1,2],"datatype":"FP32","data":[NaN,1]}]}', "not JSON"),
     "1e999": (b'{"inputs": [{"name":"x","shape":[1,2],"datatype":"FP32","data":[1e999,1]}]}', "out of range"),
-    "over float32": (b'{"inputs": [{"name":"x","shape":[1,2],"datatype":"FP32","data":[1e39,1]}]}', "out of range for FP32"),
+    "over float32": (
+        b'{"inputs": [{"name":"x","shape":[1,2],"datatype":"FP32","data":[1e39,1]}]}',
+        "out of range for FP32",
+    ),
 }
 
 
@@ -156,3 +168,217 @@ def test_unknown_outputs_are_refused():
 def test_a_timeout_must_be_positive_microseconds(timeout):
     with pytest.raises(BadRequestError, match="microseconds"):
         infer(tensor(), parameters={"timeout": timeout})
+
+
+def parameters(**given):
+    return infer(tensor(), parameters=given)
+
+
+@pytest.mark.parametrize("priority", [-1, 1.5, True, "high", 2**63])
+def test_a_priority_must_be_a_whole_number(priority):
+    with pytest.raises(BadRequestError, match="priority must be a whole number"):
+        parameters(priority=priority)
+
+
+def test_priority_and_timeout_are_read_and_unknown_parameters_ignored():
+    request = parameters(priority=2, timeout=1500, headers="x", triton_x=1)
+    assert (request.priority, request.timeout_seconds) == (2, 0.0015)
+
+
+@pytest.mark.parametrize("given", [{"sequence_id": 7}, {"sequence_id": "a"}, {"sequence_start": True}])
+def test_sequences_are_refused_as_unsupported(given):
+    with pytest.raises(UnsupportedError, match="keeps no state"):
+        parameters(**given)
+
+
+def test_no_sequence_is_what_zero_means():
+    assert parameters(sequence_id=0, sequence_start=False, sequence_end=False).rows == 1
+
+
+def test_classification_is_refused_as_unsupported():
+    with pytest.raises(UnsupportedError, match="output 'y': classification"):
+        infer(tensor(), outputs=[{"name": "y", "parameters": {"classification": 3}}])
+
+
+@pytest.mark.parametrize("place", ["input", "output"])
+def test_shared_memory_is_refused_as_unsupported(place):
+    region = {"parameters": {"shared_memory_region": "secret"}}
+    with pytest.raises(UnsupportedError, match=f"{place} .*shared_memory_region is not supported"):
+        infer(
+            tensor(**(region if place == "input" else {})),
+            outputs=[{"name": "y"} | (region if place == "output" else {})],
+        )
+
+
+def test_an_output_cannot_be_asked_for_twice():
+    with pytest.raises(BadRequestError, match="asked for twice"):
+        infer(tensor(), outputs=[{"name": "y"}, {"name": "y"}])
+
+
+@pytest.mark.parametrize("flag", [1, "true", 0.5])
+def test_a_flag_is_true_or_false(flag):
+    with pytest.raises(BadRequestError, match="binary_data must be true or false"):
+        infer(tensor(), outputs=[{"name": "y", "parameters": {"binary_data": flag}}])
+    with pytest.raises(BadRequestError, match="binary_data_output must be true or false"):
+        parameters(binary_data_output=flag)
+
+
+def test_a_huge_id_is_not_echoed():
+    with pytest.raises(BadRequestError, match="id: longer than 1024"):
+        infer(tensor(), id="x" * 1025)
+
+
+USUAL = '{"inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","data":[1,2]}]}'
+TWICE = {
+    "inputs": USUAL.replace('{"inputs"', '{"inputs":[],"inputs"'),
+    "data": USUAL.replace('"data"', '"data":[3,4],"data"'),
+    "data written otherwise": USUAL.replace('"data"', '"d\\u0061ta":[3,4],"data"'),
+    "data with a space": USUAL.replace('"data"', '"data" :[3,4],"data"'),
+    "id": USUAL[:-1] + ',"id":"a","id":"b"}',
+    "a parameter": USUAL[:-1] + ',"parameters":{"timeout":5,"timeout":5000000}}',
+    "a member nobody knows": USUAL[:-1] + ',"z":1,"z":2}',
+}
+
+
+@pytest.mark.parametrize("body", TWICE.values(), ids=TWICE)
+def test_a_member_given_twice_is_refused(body):
+    with pytest.raises(BadRequestError, match="given twice in one object"):
+        decode_infer(ONE, body.encode(), None)
+
+
+def test_an_input_of_the_short_form_given_twice_is_refused():
+    with pytest.raises(BadRequestError, match="'x' is given twice"):
+        decode_named(ONE, b'{"x": [[1, 2]], "x": [[3, 4]]}')
+
+
+def test_colons_in_texts_are_not_members():
+    assert decode_infer(ONE, (USUAL[:-1] + ',"id":"a:b{\\"c\\":"}').encode(), None).id == 'a:b{"c":'
+
+
+SHAPES = {
+    "2**63": [2**63, 2],
+    "a product past 2**64": [2**33, 2**33],
+    "a thousand digits": [10**999, 2],
+    "many axes": [1] * 100_000,
+    "negative": [1, -2],
+    "minus 2**63": [-(2**63), 2],
+    "a fraction": [1.5, 2],
+    "a truth": [True, 2],
+    "a text": ["1", 2],
+    "none": [],
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_impossible_shapes_are_refused_in_one_short_line(shape):
+    with pytest.raises(BadRequestError, match=r"input 'x'|shape|body: (Integer|Number)") as refused:
+        infer(tensor(shape=shape))
+    assert len(str(refused.value)) < 300
+
+
+NOT_TEXT = {
+    "not UTF-8": b"\xff\xfe",
+    "a lone surrogate": b"\\ud800",
+    "an overlong form": b"\xc0\x80",
+    "half a surrogate pair": b"\\ud83d\\u0041",
+}
+
+
+@pytest.mark.parametrize("text", NOT_TEXT.values(), ids=NOT_TEXT)
+@pytest.mark.parametrize(
+    "place", [b'{"id":"%b","inputs":[]}', b'{"inputs":[{"name":"%b","shape":[],"datatype":"","data":[]}]}']
+)
+def test_what_is_no_text_is_refused(place, text):
+    with pytest.raises(BadRequestError, match=r"^body: not "):
+        decode_infer(ONE, place % text, None)
+
+
+def test_misaligned_binary_tensors_are_moved_into_place():
+    for spaces in range(8):
+        header = USUAL.replace('"data":[1,2]', '"parameters":{"binary_data_size":8}').encode() + b" " * spaces
+        for decode in (Decoder(ONE).infer, Decoder(ONE).infer_generally):
+            (array,) = decode(header + np.array([3, 4], "<f4").tobytes(), len(header)).tensors
+            assert array.flags.aligned
+            assert array.tolist() == [[3, 4]]
+
+
+MIXED = Signature(
+    (TensorSpec("a", "FP32", (-1, 2)), TensorSpec("b", "INT8", (-1,)), TensorSpec("c", "FP64", (-1,))), ONE.outputs
+)
+
+
+def test_json_and_binary_inputs_mix_in_any_order():
+    inputs = [
+        {"name": "c", "shape": [1], "datatype": "FP64", "parameters": {"binary_data_size": 8}},
+        {"name": "a", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]},
+        {"name": "b", "shape": [1], "datatype": "INT8", "parameters": {"binary_data_size": 1}},
+    ]
+    header = json.dumps({"inputs": inputs}).encode()
+    request = decode_infer(MIXED, header + np.array([0.5]).tobytes() + b"\x07", len(header))
+    assert [array.tolist() for array in request.tensors] == [[[1, 2]], [7], [0.5]]
+
+
+TEXTS = Signature((TensorSpec("t", "BYTES", (-1, 2)),), (TensorSpec("t", "BYTES", (-1, 2)),))
+
+
+def texts(raw, count=1, size=None):
+    size = len(raw) if size is None else size
+    one = {"name": "t", "shape": [count, 2], "datatype": "BYTES", "parameters": {"binary_data_size": size}}
+    header = json.dumps({"inputs": [one]}).encode()
+    return decode_infer(TEXTS, header + raw, len(header))
+
+
+def test_strings_come_as_json_and_after_their_lengths():
+    sent = {"name": "t", "shape": [1, 2], "datatype": "BYTES", "data": ["a", "ü\0"]}
+    as_json = infer(sent, signature=TEXTS).tensors[0]
+    as_binary = texts(b"\x01\0\0\0a\x03\0\0\0\xc3\xbc\0").tensors[0]
+    assert as_json.tolist() == as_binary.tolist() == [["a", "ü\0"]]
+
+
+LYING = {
+    "past the end": (b"\x01\0\0\0a\xff\xff\xff\xffb", "past the end of the tensor"),
+    "within a length": (b"\x01\0\0\0a\x01", "end within a string's length"),
+    "too few": (b"\x01\0\0\0a", "other than the 2 strings"),
+    "too many": (b"\0\0\0\0" * 3, "other than the 2 strings"),
+    "not UTF-8": (b"\x01\0\0\0\xff\0\0\0\0", "not UTF-8"),
+}
+
+
+@pytest.mark.parametrize(("raw", "words"), LYING.values(), ids=LYING)
+def test_lengths_of_strings_that_lie_are_refused(raw, words):
+    with pytest.raises(BadRequestError, match=f"input 't': .*{words}"):
+        texts(raw)
+
+
+def test_too_many_strings_are_refused_before_they_exist():
+    rows = MAX_STRINGS // 2 + 1
+    with pytest.raises(BadRequestError, match="input 't': more than 65536 strings"):
+        texts(b"\0\0\0\0" * rows * 2, rows)
+    sent = {"name": "t", "shape": [rows, 2], "datatype": "BYTES", "data": ["", ","] * rows}
+    with pytest.raises(BadRequestError, match="input 't': more than 65536 strings"):
+        infer(sent, signature=TEXTS)
+
+
+@pytest.mark.parametrize("data", [["a", 1], ["a", None], [["a"], "b"], [["a"], ["b", "c"]], "ab", ["a"]])
+def test_what_are_not_the_strings_asked_for_is_refused(data):
+    with pytest.raises(BadRequestError, match="input 't'"):
+        infer({"name": "t", "shape": [1, 2], "datatype": "BYTES", "data": data}, signature=TEXTS)
+
+
+def test_fp16_has_no_json_form():
+    half = Signature((TensorSpec("h", "FP16", (-1,)),), ONE.outputs)
+    with pytest.raises(BadRequestError, match="input 'h': FP16 has no JSON form; send it as a binary tensor"):
+        infer({"name": "h", "shape": [1], "datatype": "FP16", "data": [1]}, signature=half)
+
+
+def test_a_single_row_of_the_short_form_may_leave_out_the_batch_axis():
+    assert decode_named(ONE, b'{"x": [1, 2]}').tensors[0].tolist() == [[1, 2]]
+    both = decode_named(SIGNATURE, b'{"x": [[1, 2]], "k": [3]}')
+    assert both.tensors[0].tolist() == [[1, 2]]
+
+
+def test_a_missing_axis_in_only_one_input_is_no_single_row():
+    two = Signature((ONE.inputs[0], TensorSpec("z", "FP32", (-1, 2))), ONE.outputs)
+    assert decode_named(two, b'{"x": [1, 2], "z": [3, 4]}').rows == 1
+    with pytest.raises(BadRequestError, match=r"input 'x': shape \[2\] does not fit"):
+        decode_named(two, b'{"x": [1, 2], "z": [[3, 4]]}')

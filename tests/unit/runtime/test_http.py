@@ -33,7 +33,8 @@ def binary_body(array, **more):
 
 def test_server_and_model_metadata_have_the_forms_of_the_protocol(client):
     server = client.get("/v2").json()
-    assert (server["name"], server["extensions"]) == ("slipstream", ["binary_tensor_data"])
+    assert server["name"] == "slipstream"
+    assert "binary_tensor_data" in server["extensions"]
     model = {
         "name": "tiny",
         "versions": ["1"],
@@ -131,7 +132,7 @@ BAD = {
     "unknown encoding": (INFER, b"{}", {"Content-Encoding": "x-mystery"}, 415),
     "unknown model": ("/v2/models/other/infer", b"{}", {}, 404),
     "unknown version": ("/v2/models/tiny/versions/2/infer", b"{}", {}, 404),
-    "unknown page": ("/v2/repository/index", b"{}", {}, 404),
+    "unknown page": ("/v2/systemsharedmemory/status", b"{}", {}, 404),
 }
 
 
@@ -160,7 +161,7 @@ def test_infer_takes_post_only(client):
 
 def test_unknown_models_are_named_in_the_metadata_error(client):
     answer = client.get("/v2/models/other")
-    assert (answer.status_code, answer.json()["error"][:18]) == (404, "no such model or v")
+    assert (answer.status_code, answer.json()["error"][:18]) == (404, "no such model, ver")
 
 
 def test_metrics_are_well_formed_and_count(client, served):
