@@ -10,7 +10,6 @@ from slipstream_runtime.protocol.signature import Array, Signature, Tensors
 from slipstream_runtime.protocol.tensors import to_binary
 
 MODEL_VERSION = "1"
-JSON_TYPE = b"application/json"
 BINARY_TYPE = b"application/octet-stream"
 
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY
@@ -70,18 +69,13 @@ class Encoder:
         return found
 
 
-def error_body(message: str) -> bytes:
-    """Return the protocol's error document."""
-    return orjson.dumps({"error": message})
-
-
 def _numbers(array: Array) -> bytes:
     """Return `array` as nested JSON lists; an FP16 as the exact value that it is, which every float32 can hold."""
     kind = array.dtype.char
     if kind == "O":
-        return orjson.dumps(array.tolist())
+        return orjson.dumps(array.tolist() if array.ndim else [array.item()])
     if kind == "e":  # orjson writes no float16
         array = array.astype(np.float32)
     elif not array.flags.c_contiguous:
         array = np.ascontiguousarray(array)
-    return orjson.dumps(array, option=_OPTIONS)
+    return orjson.dumps(array if array.ndim else array.reshape(1), option=_OPTIONS)

@@ -11,7 +11,8 @@ from slipstream_runtime.errors import (
     ServingError,
 )
 from slipstream_runtime.protocol.decoding import Decoder
-from slipstream_runtime.protocol.encoding import BINARY_TYPE, JSON_TYPE, MODEL_VERSION, Encoder
+from slipstream_runtime.protocol.encoding import BINARY_TYPE, MODEL_VERSION, Encoder
+from slipstream_runtime.protocol.errors import JSON_TYPE
 from slipstream_runtime.protocol.reply import Answer
 from slipstream_runtime.protocol.request import InferRequest
 from slipstream_runtime.protocol.signature import Signature

@@ -8,7 +8,7 @@ from email.utils import formatdate
 from http import HTTPStatus
 
 from slipstream_runtime.errors import OverloadedError, ServingError
-from slipstream_runtime.protocol.encoding import JSON_TYPE, error_body
+from slipstream_runtime.protocol.errors import JSON_TYPE, error_body
 from slipstream_runtime.rest.head import CLOSING, PERSISTENT, PERSISTENT_1_0
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
