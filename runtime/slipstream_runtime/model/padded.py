@@ -65,7 +65,7 @@ class PaddedRuns:
         self._cap = cap
         self._device = device
         self._pin = pin
-        self._graphs = graphs
+        self.graphs = graphs
         self._buffers: dict[int, Buffers] = {}
         self._running: Buffers | None = None
 
@@ -127,7 +127,7 @@ class PaddedRuns:
 
     def _options(self, size: int) -> ort.RunOptions:
         options = ort.RunOptions()
-        if self._graphs:
+        if self.graphs:
             # Zero is ONNX Runtime's own; a size is never zero.
             options.add_run_config_entry("gpu_graph_id", str(size))
         return options

@@ -79,6 +79,11 @@ class Session:
         return self._within is not None and self._within.exhausted
 
     @property
+    def graphs(self) -> bool:
+        """Whether its batches run as CUDA graphs."""
+        return self._runs.graphs
+
+    @property
     def running_seconds(self) -> float:
         """How long the present run has taken; zero when there is none."""
         began = self._began

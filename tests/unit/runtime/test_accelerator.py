@@ -162,5 +162,5 @@ def test_a_session_on_a_device_answers_as_on_the_cpu_with_graphs_or_without(kind
         rows = np.random.default_rng(count).normal(size=(count, 8)).astype(np.float32)
         np.testing.assert_allclose(session.run((rows,))[0], plain.run((rows,))[0], rtol=1e-6)
     assert not session.exhausted
-    assert session._runs._graphs is captured
+    assert session.graphs is captured
     assert ("a.onnx: runs without CUDA graphs" in caplog.text) is (graphs and not captured)

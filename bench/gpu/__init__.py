@@ -1,0 +1,1 @@
+"""`python -m bench.gpu`: what bound buffers, CUDA graphs and TensorRT bring over plain onnxruntime-gpu."""
