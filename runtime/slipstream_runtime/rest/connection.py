@@ -94,7 +94,10 @@ class Connection(asyncio.Protocol):
             head = self._known.get(data[:end])
             if head is not None and head.length == len(data) - end:
                 exchange = self._first = cast("Page", head.page)(self, head)
-                exchange.receive(data[end:])
+                try:
+                    exchange.receive(data[end:])
+                except Exception:  # noqa: BLE001  # whatever a page does, its connection and the others go on
+                    _broken(exchange)
                 return
         if not self._ended:
             self._buffer += data
@@ -236,7 +239,10 @@ class Connection(asyncio.Protocol):
         self._drop_body()
         self._waiting_bytes = self._waiting_bytes + len(body.data) if self._later else 0
         if not body.exchange.done():
-            body.exchange.receive(bytes(body.data))
+            try:
+                body.exchange.receive(bytes(body.data))
+            except Exception:  # noqa: BLE001  # as above
+                _broken(body.exchange)
         return True
 
     def _drop_body(self) -> None:
@@ -335,3 +341,8 @@ class Connection(asyncio.Protocol):
             self._blocked, self._since = unread, now
         elif waited > self._hub.limits.unread:
             self._transport.abort()
+
+
+def _broken(exchange: Exchange) -> None:
+    logger.exception("a request failed inside the replica")
+    exchange.fail(ServingError(FAILED))

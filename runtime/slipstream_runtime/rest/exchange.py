@@ -6,7 +6,6 @@ from slipstream_runtime.errors import ServingError
 from slipstream_runtime.rest.head import NO_HEAD, Head
 from slipstream_runtime.rest.responses import error_rest
 
-
 FAILED = "the replica failed on this request"
 
 

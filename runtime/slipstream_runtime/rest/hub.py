@@ -17,8 +17,8 @@ Page = Callable[[Line, Head], Exchange]
 Route = Callable[[Head], Page]
 """Finds the page of a head; called once for each distinct head, so that it may be slow but must not depend on time."""
 
-OVERFLOW = 1.25
-"""Refused connections linger for a moment; this many times the limit, with them, and even the refusal is left out."""
+LINGERING = 256
+"""Connections over the limit that are told so, which takes them a moment; further ones are cut off at once."""
 
 
 class Member(Protocol):
@@ -97,7 +97,7 @@ class Hub:
     @property
     def overflowing(self) -> bool:
         """Whether connections come faster than they can be refused in words."""
-        return len(self._members) > self.limits.connections * OVERFLOW
+        return len(self._members) > self.limits.connections + LINGERING
 
     def _look(self) -> None:
         self.now = time.monotonic()

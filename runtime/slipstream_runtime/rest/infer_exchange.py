@@ -82,7 +82,7 @@ class InferExchange(Exchange):
         except ServingError as error:
             self._desk.telemetry.rejected[AUTHENTICATION] += 1
             self.fail(error)
-        except Exception:
+        except Exception:  # noqa: BLE001  # the caller is told, the log says why, the others go on
             self._broken()
         else:
             if not self.done():
@@ -101,7 +101,7 @@ class InferExchange(Exchange):
             self._submit(request, caller)
         except ServingError as error:
             self.fail(error)
-        except Exception:
+        except Exception:  # noqa: BLE001  # as above
             self._broken()
 
     def _submit(self, request: InferRequest, caller: Caller) -> None:
@@ -122,7 +122,7 @@ class InferExchange(Exchange):
                 self._submit(decoded.result(), caller)
             except ServingError as error:
                 self.fail(error)
-            except Exception:
+            except Exception:  # noqa: BLE001  # as above
                 self._broken()
 
         asyncio.get_running_loop().run_in_executor(None, self._form.decode, body).add_done_callback(submit)
@@ -136,7 +136,7 @@ class InferExchange(Exchange):
         begun = monotonic()
         try:
             rest = self._form.encode(self._request, answer)
-        except Exception:
+        except Exception:  # noqa: BLE001  # as above
             self._broken()
             return
         ended = monotonic()

@@ -9,6 +9,7 @@ from slipstream_runtime.rest.head import Head
 
 logger = logging.getLogger(__name__)
 
+
 class Waiting(Exchange):
     """Answers from a task, which ends when the caller goes."""
 
