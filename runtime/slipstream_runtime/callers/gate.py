@@ -13,6 +13,9 @@ from slipstream_runtime.errors import AuthenticationError
 MAX_AUTHORIZATION_BYTES = 8192
 """Longer than any token of Kubernetes; what is longer is refused unread."""
 
+AUDIENCE = "slipstream.dev"
+"""The audience of Kubernetes tokens for inference; those meant for the API server itself are refused."""
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:

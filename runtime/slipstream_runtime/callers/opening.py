@@ -1,8 +1,10 @@
 """Makes the gate that the options ask for."""
 
 from slipstream_contract.serving import ServingOptions
+from slipstream_runtime.callers.api_server import ApiServer
 from slipstream_runtime.callers.gate import Gate, OpenGate
 from slipstream_runtime.callers.keys import KeysGate
+from slipstream_runtime.callers.tokens import TokenReviewGate
 
 
 def open_gate(options: ServingOptions) -> Gate:
@@ -13,4 +15,6 @@ def open_gate(options: ServingOptions) -> Gate:
     """
     if options.authentication == "none":
         return OpenGate()
+    if options.authentication == "token-review":
+        return TokenReviewGate(ApiServer(options.model))
     return KeysGate(options.keys_file)
