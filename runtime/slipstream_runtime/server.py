@@ -159,7 +159,7 @@ def _assemble(prepared: Prepared) -> Replica:
     telemetry = Telemetry(options.objective_milliseconds / 1000)
     runner = _runner(models)
     batcher = _batcher(prepared, runner, telemetry)
-    health = Health(lambda: batcher.running_seconds)
+    health = Health(lambda: batcher.running_seconds, lambda: models.exhausted)
     caches = open_caches(options, models.digest, models.signature, telemetry, batcher.predicted_wait)
     answers = caches.answers if caches else None
     plane = DataPlane(models.signature, batcher, answers, telemetry, options.objective_milliseconds / 1000)

@@ -9,8 +9,9 @@ WEDGED_SECONDS = 60.0
 class Health:
     """What the probes report."""
 
-    def __init__(self, running_seconds: Callable[[], float]) -> None:
+    def __init__(self, running_seconds: Callable[[], float], exhausted: Callable[[], bool] = lambda: False) -> None:
         self._running_seconds = running_seconds
+        self._exhausted = exhausted
         self.serving = False
         self.draining = False
 
@@ -21,5 +22,5 @@ class Health:
 
     @property
     def ready(self) -> bool:
-        """Whether new requests are welcome."""
-        return self.serving and not self.draining and self.live
+        """Whether new requests are welcome and can be answered: the device's memory may be exhausted for good."""
+        return self.serving and not self.draining and self.live and not self._exhausted()
