@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-READY = re.compile(r"on port (\d+), metrics on port (\d+)")
+READY = re.compile(r"on port (\d+), metrics on port (\d+)(?:.*gRPC on port (\d+))?")
 
 
 @dataclass(eq=False)
@@ -19,6 +19,12 @@ class ReplicaProcess:
     process: subprocess.Popen[str]
     port: int
     metrics_port: int
+    grpc_port: int = 0
+
+    @property
+    def grpc_address(self) -> str:
+        """Where it serves gRPC, if it does."""
+        return f"127.0.0.1:{self.grpc_port}"
 
     @property
     def url(self) -> str:
@@ -51,18 +57,17 @@ def replica(artifact: Path, pass_fds: tuple[int, ...] = (), **options: object) -
         arguments(artifact, **options), stderr=subprocess.PIPE, text=True, pass_fds=pass_fds
     ) as process:
         try:
-            port, metrics_port = _ready(process.stderr)
-            yield ReplicaProcess(process, port, metrics_port)
+            yield ReplicaProcess(process, *_ready(process.stderr))
         finally:
             process.kill()
 
 
-def _ready(stderr: IO[str] | None) -> tuple[int, int]:
+def _ready(stderr: IO[str] | None) -> tuple[int, int, int]:
     """Read the replica's log up to the line that names its ports; the log ends early when it cannot start."""
     seen = []
     for line in stderr or ():
         seen.append(line)
         found = READY.search(line)
         if found:
-            return int(found[1]), int(found[2])
+            return int(found[1]), int(found[2]), int(found[3] or 0)
     raise RuntimeError(f"the replica did not start: {''.join(seen)}")
