@@ -136,6 +136,8 @@ class Decoder:
 
 
 def _fitted(spec: TensorSpec, array: Array) -> Array:
+    if not spec.shape and array.shape == (1,):  # a lone number is sent as a list of one
+        array = array.reshape(())
     check_shape(spec, array.shape)
     return array
 

@@ -1,6 +1,7 @@
 """Builds small artifact folders by hand, so that the runtime is tested without the builder."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,20 @@ from slipstream_contract.manifest import (
     TensorSpec,
     Variant,
 )
+from slipstream_runtime.protocol.signature import NUMPY_TYPES
+
+TYPES = {
+    "BOOL": TensorProto.BOOL,
+    "BYTES": TensorProto.STRING,
+    "FP16": TensorProto.FLOAT16,
+    "FP32": TensorProto.FLOAT,
+    "FP64": TensorProto.DOUBLE,
+    **{
+        f"{sign}INT{bits}": TensorProto.DataType.Value(f"{sign}INT{bits}")
+        for sign in ("", "U")
+        for bits in (8, 16, 32, 64)
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -91,6 +106,17 @@ def slow(name: str = "rounds") -> TinyModel:
     return TinyModel(_model(nodes, *specs, {}), *specs, {name: np.full((2, 1), 3, dtype=np.int64)})
 
 
+def passing(datatypes: Iterable[str], width: int = 2) -> TinyModel:
+    """Return a model that gives back rows of every datatype: what goes in as `of_INT8` comes out as `INT8`."""
+    names = list(datatypes)
+    inputs = tuple(TensorSpec(f"of_{name}", name, (-1, width)) for name in names)
+    outputs = tuple(TensorSpec(name, name, (-1, width)) for name in names)
+    nodes = [helper.make_node("Identity", [f"of_{name}"], [name]) for name in names]
+    rows = np.array([[True, False] * width, [False, True] * width])[:, :width]
+    golden = {f"of_{name}": rows.astype(str if name == "BYTES" else NUMPY_TYPES[name]) for name in names}
+    return TinyModel(_model(nodes, inputs, outputs, {}), inputs, outputs, golden)
+
+
 def write_artifact(folder: Path, model: TinyModel, variant: str = "original", name: str = "tiny") -> Manifest:
     """Write the artifact of one variant into `folder` and return its manifest."""
     return write_variants(folder, {variant: model}, name)
@@ -107,7 +133,8 @@ def write_variants(folder: Path, models: dict[str, TinyModel], name: str = "tiny
         session = ort.InferenceSession(content, providers=["CPUExecutionProvider"])
         outputs = session.run([spec.name for spec in model.outputs], golden)
         named = zip(model.outputs, outputs, strict=True)
-        arrays |= {f"output:{variant}:{spec.name}": value for spec, value in named}
+        # Texts go in with one width: arrays of Python strings would need pickle.
+    arrays |= {f"output:{variant}:{s.name}": v.astype(str) if v.dtype == object else v for s, v in named}
     np.savez(folder / GOLDEN_FILE, allow_pickle=False, **arrays)
     manifest = _manifest(folder, models, name)
     (folder / MANIFEST_FILE).write_bytes(codec.canonical_json(manifest))
@@ -156,6 +183,5 @@ def _model(
 
 
 def _value(spec: TensorSpec) -> onnx.ValueInfoProto:
-    types = {"FP32": TensorProto.FLOAT, "INT64": TensorProto.INT64}
     shape = ["batch" if size == -1 else size for size in spec.shape]
-    return helper.make_tensor_value_info(spec.name, types[spec.datatype], shape)
+    return helper.make_tensor_value_info(spec.name, TYPES[spec.datatype], shape)
