@@ -28,7 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve(options: ServingOptions) -> int:
-    plan, ports = choose(options), open_ports(options)
+    plan = choose(options)
+    ports = open_ports(options, several=plan.processes > 1)
     if plan.processes > 1:
         from slipstream_runtime.workers.supervisor import supervise  # noqa: PLC0415  # not needed by one process alone
 

@@ -25,14 +25,36 @@ class Ports:
         if self.grpc is not None:
             self.grpc.close()
 
+    def again(self) -> "Ports":
+        """Return another process's own sockets; the kernel shares out new connections among all that listen.
 
-def open_ports(options: ServingOptions) -> Ports:
-    """Bind the ports of `options`.
+        A socket that several replicas share stays the same one.
+        """
+        grpc = None if self.grpc is None else _again(self.grpc)
+        return Ports(self.infer.dup() if self.shared else _again(self.infer), grpc, None, self.shared)
+
+
+def open_ports(options: ServingOptions, *, several: bool = False) -> Ports:
+    """Bind the ports of `options`; those for inference such that `several` processes can.
 
     Raises:
         StartError: one of them is in use, or not of this machine.
     """
     shared = options.socket_fd >= 0
-    infer = inherit(options.socket_fd) if shared else bind("port", options.host, options.port)
-    grpc = bind("grpc-port", options.host, options.grpc_port) if options.grpc_port >= 0 else None
+    infer = inherit(options.socket_fd) if shared else _bound("port", options.host, options.port, several=several)
+    grpc = _bound("grpc-port", options.host, options.grpc_port, several=several) if options.grpc_port >= 0 else None
     return Ports(infer, grpc, bind("metrics-port", options.host, options.metrics_port), shared)
+
+
+def _bound(option: str, host: str, port: int, *, several: bool) -> socket.socket:
+    sock = bind(option, host, port)
+    if not several:
+        return sock
+    with sock:  # bound alone first: sockets that may share a port would not notice another replica on it
+        port = sock.getsockname()[1]
+    return bind(option, host, port, reuse_port=True)
+
+
+def _again(sock: socket.socket) -> socket.socket:
+    host, port = sock.getsockname()[:2]
+    return bind("port", host, port, reuse_port=True)

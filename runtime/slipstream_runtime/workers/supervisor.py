@@ -102,7 +102,9 @@ class Supervisor:
         )
 
     def _add(self) -> None:
-        one = member.start(self._arguments, self._tether[0], (self._ports.infer, self._ports.grpc))
+        own = self._ports.again()
+        one = member.start(self._arguments, self._tether[0], (own.infer, own.grpc))
+        own.close_serving()  # only the worker has them now, so that callers go to others as soon as it dies
         self._fleet.members.append(one)
         task = self._loop.create_task(self._attend(one))
         self._ends.add(task)
@@ -145,7 +147,7 @@ class Supervisor:
         """Let all workers finish what they accepted; return 0 if they did."""
         logger.info("stopping: finishing what was accepted")
         self._fleet.draining = True
-        self._ports.close_serving()  # the workers' copies take what still waits in their queues
+        self._ports.close_serving()
         members = list(self._fleet.members)
         for one in members:
             one.signal(signal.SIGTERM)
