@@ -176,7 +176,7 @@ def _assemble(prepared: Prepared) -> Replica:
         caches,
         tracer,
         _named(prepared, batcher, caches, identity),
-        _infer(prepared, core, tracer),
+        _infer(prepared, core, caches, tracer),
         _grpc(prepared, core),
         _metrics(health, collector, ports),
     )
@@ -213,7 +213,7 @@ def _named(prepared: Prepared, batcher: Batcher, caches: Caches | None, identity
     return VariantFile(Path(prepared.options.variant_file), switch.to)
 
 
-def _infer(prepared: Prepared, core: _Core, tracer: Tracer | None) -> Listener:
+def _infer(prepared: Prepared, core: _Core, caches: Caches | None, tracer: Tracer | None) -> Listener:
     options, models = prepared.options, prepared.models
 
     def api() -> App:
@@ -224,7 +224,7 @@ def _infer(prepared: Prepared, core: _Core, tracer: Tracer | None) -> Listener:
         served = Served(options.model, manifest, digest, lambda: models.current.name, core.batcher.max_rows, keys)
         return build_api(served, core.health, core.telemetry)
 
-    desk = Desk(prepared.gate, core.plane, core.telemetry)
+    desk = Desk(prepared.gate, core.plane, core.telemetry, caches.responses if caches else None, tracer)
     pages = Pages(options.model, models.signature, desk, LateApp(api))
     limits = Limits(connections=options.max_connections)
     return Listener(pages.route, prepared.ports.infer, limits, core.telemetry, shared=prepared.ports.shared)

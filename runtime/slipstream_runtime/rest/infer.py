@@ -65,10 +65,10 @@ class Pages:
         length = _header_length(head)
         patience = _patience(head)
         if infer:
-            return Form(lambda body: self._decoder.infer(body, length), self._writer.infer, patience)
+            return Form("infer", length, lambda body: self._decoder.infer(body, length), self._writer.infer, patience)
         if length is not None:
             raise BadRequestError("Inference-Header-Content-Length: /predict takes JSON only; use the infer path")
-        return Form(self._decoder.named, self._writer.named, patience)
+        return Form("predict", None, self._decoder.named, self._writer.named, patience)
 
 
 class Writer:

@@ -6,20 +6,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
+from slipstream_runtime.caching.responses import Key, ResponseCache
 from slipstream_runtime.callers.gate import Caller, Gate
-from slipstream_runtime.errors import BodyTooLargeError, OverloadedError, ServingError
-from slipstream_runtime.observing.telemetry import AUTHENTICATION, BODY, Telemetry
+from slipstream_runtime.errors import OverloadedError, ServingError
+from slipstream_runtime.observing.telemetry import AUTHENTICATION, BODY, HTTP, Telemetry
+from slipstream_runtime.observing.tracing import Trace, Tracer
 from slipstream_runtime.plane import DataPlane
 from slipstream_runtime.protocol.reply import Answer
 from slipstream_runtime.protocol.request import InferRequest
 from slipstream_runtime.rest.exchange import FAILED, Exchange, Line
-from slipstream_runtime.rest.faults import HttpError
 from slipstream_runtime.rest.head import Head
 
 logger = logging.getLogger(__name__)
 
 LARGE_BODY_BYTES = 256 * 1024
 """Decoding a larger one on the loop would make all other callers wait; below it the hand-over costs more."""
+
+TRACEPARENT = b"traceparent"
 
 Decode = Callable[[bytes], InferRequest]
 Encode = Callable[[InferRequest, Answer], bytes]
@@ -32,12 +35,17 @@ class Desk:
     gate: Gate
     plane: DataPlane
     telemetry: Telemetry
+    responses: ResponseCache | None = None
+    tracer: Tracer | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
     """What the head says of a request: how to read it, how to write its answer, how long its caller waits."""
 
+    name: str
+    """Forms of one name mean the same by the same body."""
+    header_length: int | None
     decode: Decode
     encode: Encode
     patience: float | None
@@ -46,7 +54,7 @@ class Form:
 class InferExchange(Exchange):
     """One request to the model, and the reply that the batcher settles."""
 
-    __slots__ = ("_begun", "_desk", "_form", "_request", "_task")
+    __slots__ = ("_begun", "_decoded", "_desk", "_form", "_key", "_request", "_task")
 
     def __init__(self, desk: Desk, form: Form, line: Line, head: Head) -> None:
         self.line = line  # not by super(): this is done for every request
@@ -56,6 +64,7 @@ class InferExchange(Exchange):
         self._desk = desk
         self._form = form
         self._begun = 0.0
+        self._key: Key | None = None
 
     def refusal(self) -> ServingError | None:
         """Refuse before the body is read when its answer would come too late."""
@@ -90,19 +99,32 @@ class InferExchange(Exchange):
 
     def _accept(self, body: bytes, caller: Caller) -> None:
         form, desk = self._form, self._desk
+        large = len(body) > LARGE_BODY_BYTES
         try:
+            if desk.responses is not None and not large and self._known(desk.responses, body, caller):
+                return
             desk.plane.admit(1, form.patience)
-            if len(body) > LARGE_BODY_BYTES:
+            if large:
                 self._decode_aside(body, caller)
                 return
             begun = monotonic()
             request = form.decode(body)
-            desk.telemetry.decode.observe(monotonic() - begun)
+            seconds = self._decoded = monotonic() - begun
+            desk.telemetry.decode.observe(seconds)
             self._submit(request, caller)
         except ServingError as error:
             self.fail(error)
         except Exception:  # noqa: BLE001  # as above
             self._broken()
+
+    def _known(self, responses: ResponseCache, body: bytes, caller: Caller) -> bool:
+        """Send what was answered to the same bytes before; return whether there was something."""
+        form = self._form
+        self._key, kept = responses.find(caller.tenant, form.name, form.header_length, body)
+        if kept is None:
+            return False
+        self._send(kept.answer, responses.variant, kept.rows)
+        return True
 
     def _submit(self, request: InferRequest, caller: Caller) -> None:
         self._request = request
@@ -115,7 +137,8 @@ class InferExchange(Exchange):
         begun = monotonic()
 
         def submit(decoded: "asyncio.Future[InferRequest]") -> None:
-            self._desk.telemetry.decode.observe(monotonic() - begun)
+            self._decoded = monotonic() - begun
+            self._desk.telemetry.decode.observe(self._decoded)
             if self.done():
                 return
             try:
@@ -129,23 +152,49 @@ class InferExchange(Exchange):
 
     def set_result(self, answer: Answer, /) -> None:
         """Encode and send the answer."""
-        line = self.line
-        if line is None:
+        if self.line is None:
             return
-        telemetry = self._desk.telemetry
+        desk, request = self._desk, self._request
         begun = monotonic()
         try:
-            rest = self._form.encode(self._request, answer)
+            rest = self._form.encode(request, answer)
         except Exception:  # noqa: BLE001  # as above
             self._broken()
             return
-        ended = monotonic()
+        encoded = monotonic() - begun
+        desk.telemetry.encode.observe(encoded)
+        self._send(rest, answer.variant, request.rows, encoded)
+        if self._key is not None and desk.responses is not None:
+            desk.responses.keep(self._key, rest, request.rows, answer.variant)
+
+    def _send(self, rest: bytes, variant: str, rows: int, encoded: float | None = None) -> None:
+        """Send an answer of code 200 and count it; `encoded` is in seconds, None when it was kept from before."""
+        line, desk = self.line, self._desk
+        if line is None:
+            return
         self.line = None
         line.answer(self, 200, rest)
-        telemetry.encode.observe(ended - begun)
+        telemetry = desk.telemetry
+        ended = monotonic()
         telemetry.answered(200, ended - self._begun)
-        telemetry.served(answer.variant, self._request.rows)
+        telemetry.served(variant, rows)
         telemetry.in_flight -= 1
+        if desk.tracer is not None:
+            decoded = None if encoded is None else self._decoded
+            desk.tracer.record(self._trace(200, ended, variant, rows, decoded, encoded))
+
+    def _trace(
+        self,
+        code: int,
+        ended: float,
+        variant: str = "",
+        rows: int = 0,
+        decoded: float | None = None,
+        encoded: float | None = None,
+    ) -> Trace:
+        parent = self.head.fields.get(TRACEPARENT)
+        text = None if parent is None else parent.decode("latin-1")
+        return Trace(HTTP, self._begun, ended, code, text, variant, rows, decode=decoded, encode=encoded)
 
     def set_exception(self, error: Exception, /) -> None:
         """Send the error."""
@@ -155,15 +204,17 @@ class InferExchange(Exchange):
         """Count and send an error."""
         if self.done():
             return
-        telemetry = self._desk.telemetry
-        elapsed = 0.0
+        desk, ended = self._desk, monotonic()
         if self._begun:
-            telemetry.in_flight -= 1
-            elapsed = monotonic() - self._begun
-        elif isinstance(error, HttpError | BodyTooLargeError):
-            telemetry.rejected[BODY] += 1
-        telemetry.answered(error.code, elapsed)
+            desk.telemetry.in_flight -= 1
+        else:  # its body was not read
+            self._begun = ended
+            if not isinstance(error, OverloadedError):
+                desk.telemetry.rejected[BODY] += 1
+        desk.telemetry.answered(error.code, ended - self._begun)
         super().fail(error)
+        if desk.tracer is not None:
+            desk.tracer.record(self._trace(error.code, ended))
 
     def lost(self) -> None:
         """Count a caller who has gone; the batcher drops the request because it is done."""
