@@ -51,11 +51,18 @@ def arguments(artifact: Path, **options: object) -> list[str]:
 
 
 @contextmanager
-def replica(artifact: Path, pass_fds: tuple[int, ...] = (), **options: object) -> Iterator[ReplicaProcess]:
-    """Run a replica until the block ends; it is ready when the block begins."""
-    with subprocess.Popen(
-        arguments(artifact, **options), stderr=subprocess.PIPE, text=True, pass_fds=pass_fds
-    ) as process:
+def replica(
+    artifact: Path, pass_fds: tuple[int, ...] = (), prelude: str = "", **options: object
+) -> Iterator[ReplicaProcess]:
+    """Run a replica until the block ends; it is ready when the block begins.
+
+    `prelude` is Python that its process runs first, to shorten a limit that no option sets.
+    """
+    command = arguments(artifact, **options)
+    if prelude:
+        start = f"import sys\n{prelude}\nfrom slipstream_runtime.__main__ import main\nsys.exit(main())"
+        command[1:3] = ["-c", start]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, pass_fds=pass_fds) as process:
         try:
             yield ReplicaProcess(process, *_ready(process.stderr))
         finally:
