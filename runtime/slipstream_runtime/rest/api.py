@@ -27,6 +27,9 @@ VERSION = version("slipstream-operator")
 ADDRESS = re.compile(r"[A-Za-z0-9.\-]+(:\d{1,5})?|\[[0-9a-fA-F:]+\](:\d{1,5})?")
 USUAL_ADDRESS = "localhost:8000"
 
+LOADING = re.compile("/v2/repository/models/[^/]+/(un)?load")
+ONE_ARTIFACT = "models come only from the verified artifact the replica was started with; change the AgentDeployment"
+
 Document = Callable[[], Any]
 
 
@@ -104,9 +107,7 @@ def _add_repository(app: FastAPI, served: Served, health: Health) -> None:
     @app.post(f"/v2/repository/models/{served.model}/load")
     @app.post(f"/v2/repository/models/{served.model}/unload")
     async def load() -> None:
-        raise UnsupportedError(
-            "models come only from the verified artifact the replica was started with; change the AgentDeployment"
-        )
+        raise UnsupportedError(ONE_ARTIFACT)
 
 
 def _json_page(document: Document) -> Any:
@@ -130,9 +131,8 @@ def _worded(model: str, request: Request, error: Exception) -> tuple[dict[str, s
     code = error.status_code if isinstance(error, HTTPException) else 500
     if code == 404 and request.url.path.startswith("/v2/models/"):
         text = f"no such model, version or page; this replica serves {model!r}, version {MODEL_VERSION}"
-    elif code == 404 and request.url.path.startswith("/v2/repository/models/"):
-        text = "models come only from the verified artifact the replica was started with; change the AgentDeployment"
-        code = UnsupportedError.code
+    elif code == 404 and LOADING.fullmatch(request.url.path):
+        text, code = ONE_ARTIFACT, UnsupportedError.code
     else:
         words = {404: "no such page; GET /docs lists them", 405: "this page does not take that method"}
         text = words.get(code, "the request cannot be served")
