@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from slipstream_runtime.batching.batcher import Batcher
-from slipstream_runtime.batching.policy import default_patience, retry_after_seconds
+from slipstream_runtime.batching.policy import admissible_wait, default_patience, retry_after_seconds
 from slipstream_runtime.caching.cache import AnswerCache
 from slipstream_runtime.callers.gate import Caller
 from slipstream_runtime.errors import OverloadedError
@@ -39,8 +39,8 @@ class DataPlane:
             OverloadedError: the predicted wait is past the deadline.
         """
         bound = self._patience if patience is None else patience
-        wait = self._batcher.predicted_wait(rows)
-        if wait > bound:
+        wait = self._batcher.predicted_wait(rows, priority)
+        if wait > admissible_wait(bound, priority):
             self._telemetry.rejected[OVERLOAD] += 1
             raise OverloadedError(
                 "overloaded: the answer would come after the deadline; retry later", retry_after_seconds(wait, bound)

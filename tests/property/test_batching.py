@@ -32,17 +32,18 @@ entries = st.builds(
     deadline=st.integers(0, 20).map(float),
     reply=st.booleans().map(Caller),
     shape=st.sampled_from([((1,),), ((2,),)]),
+    level=st.integers(1, 3),
 )
 
 
 @given(st.lists(entries, max_size=30), st.integers(1, 8), st.integers(0, 20))
 def test_the_queue_hands_out_every_waiting_request_once_within_the_bounds(waiting, max_rows, now):
-    queue = DeadlineQueue()
+    queue = DeadlineQueue(5.0)
     for entry in waiting:
         queue.push(entry)
     batches, expired = [], []
     while len(queue):
-        taken = queue.take(now, max_rows)
+        taken = queue.take(now, lambda _: max_rows)
         expired += taken.expired
         if taken.batch:
             batches.append(taken.batch)
@@ -57,14 +58,14 @@ def test_the_queue_hands_out_every_waiting_request_once_within_the_bounds(waitin
 
 
 @given(st.lists(entries, max_size=30), st.integers(1, 8))
-def test_no_request_goes_before_one_of_its_shape_with_an_earlier_deadline(waiting, max_rows):
-    queue = DeadlineQueue()
+def test_no_request_goes_before_a_more_urgent_one_of_its_shape(waiting, max_rows):
+    queue = DeadlineQueue(5.0)
     for entry in waiting:
         queue.push(entry)
     order = {shape: [] for shape in {entry.shape for entry in waiting}}
     while len(queue):
-        for entry in queue.take(-1, max_rows).batch:
-            order[entry.shape].append(entry.deadline)
+        for entry in queue.take(-1, lambda _: max_rows).batch:
+            order[entry.shape].append(entry.deadline + 5 * (entry.level - 1))
     assert all(deadlines == sorted(deadlines) for deadlines in order.values())
 
 

@@ -1,15 +1,28 @@
 """The batch latency T(b) = alpha + beta * b, refitted while serving. Pure."""
 
+import math
 from dataclasses import dataclass
+
+Shape = tuple[tuple[int, ...], ...]
+"""The free axes of every input, which requests must share to run together; empty where there are none."""
 
 FORGETTING = 0.98
 """Each batch weighs this much less than the one after it: about the last 50 batches count."""
 
 ANCHOR_WEIGHT = 0.05
-"""Weight of the two points taken from the start; they keep the slope known when all batches are of one size."""
+"""Weight of the two points taken from the start; they keep the slope known when all batches are of one size. Their
+seconds are scaled by how much slower or faster the observed batches are than the start said, so that a start measured
+on a busy machine bends nothing."""
 
-OUTLIER = 4.0
-"""A batch slower than this many times its prediction was descheduled; it counts as only this slow."""
+OUTLIER = 2.0
+"""A batch slower than this many times its prediction counts as only this slow: one that was descheduled moves the line
+by 2 %, and a machine that really slowed down is followed all the same, twofold in about 35 batches."""
+
+REFIT_EVERY = 8
+"""The line is solved for again after so many batches, and after each of the first: it costs several microseconds."""
+
+MAX_SHAPES = 256
+"""Shapes that have a line of their own; the one seen longest ago makes room."""
 
 
 @dataclass(frozen=True)
@@ -52,24 +65,76 @@ class RefittedCurve:
 
     def __init__(self, start: Line, largest: int) -> None:
         self.line = start
-        self._anchors = ((1, start.seconds(1)), (max(2, largest), start.seconds(max(2, largest))))
+        self._start = start
+        self._anchors = (1, max(2, largest))
         self._sums = _Sums()
+        self.observed = 0
 
     def observe(self, rows: int, seconds: float) -> None:
         """Take one batch into account."""
+        self.observed += 1
         bounded = min(seconds, OUTLIER * max(self.line.seconds(rows), 1e-6))
         self._sums.fade(FORGETTING)
         self._sums.add(rows, bounded)
-        self.line = self._fit()
+        if self.observed <= REFIT_EVERY or self.observed % REFIT_EVERY == 0:
+            self.line = self._fit()
 
     def _fit(self) -> Line:
         sums = self._sums
         total = _Sums(sums.weight, sums.rows, sums.squares, sums.seconds, sums.products)
-        for rows, seconds in self._anchors:
-            total.add(rows, seconds, ANCHOR_WEIGHT)
+        start = self._start
+        expected = start.alpha * sums.weight + start.beta * sums.rows
+        scale = sums.seconds / expected if expected > 0 else 1.0
+        for rows in self._anchors:
+            total.add(rows, scale * start.seconds(rows), ANCHOR_WEIGHT)
         spread = total.weight * total.squares - total.rows * total.rows
         beta = (total.weight * total.products - total.rows * total.seconds) / spread
         return _clamped(beta, total.rows / total.weight, total.seconds / total.weight)
+
+
+class ShapedCurves:
+    """A line for each input shape, because a longer sequence takes longer; one for all where shapes do not differ.
+
+    A shape seen for the first time borrows the line of the shape nearest in elements, with the slope scaled by them.
+    """
+
+    def __init__(self, start: Line, largest: int) -> None:
+        self._largest = largest
+        self._curves: dict[Shape, RefittedCurve] = {}
+        self.overall = RefittedCurve(start, largest)
+
+    def __len__(self) -> int:
+        return len(self._curves)
+
+    def line(self, shape: Shape) -> Line:
+        """Return the line of `shape`; the empty shape stands for all."""
+        if not shape:
+            return self.overall.line
+        curve = self._curves.get(shape)
+        return curve.line if curve is not None else self._borrowed(shape)
+
+    def observe(self, shape: Shape, rows: int, seconds: float) -> None:
+        """Take one batch into account."""
+        if shape:
+            curve = self._curves.pop(shape, None) or RefittedCurve(self._borrowed(shape), self._largest)
+            while len(self._curves) >= MAX_SHAPES:
+                del self._curves[next(iter(self._curves))]
+            self._curves[shape] = curve
+            curve.observe(rows, seconds)
+        self.overall.observe(rows, seconds)
+
+    def _borrowed(self, shape: Shape) -> Line:
+        if not self._curves:
+            return self.overall.line
+        wanted = _elements(shape)
+        nearest = min(self._curves, key=lambda known: abs(math.log(_elements(known) / wanted)))
+        line = self._curves[nearest].line
+        return Line(line.alpha, line.beta * wanted / _elements(nearest))
+
+
+def _elements(shape: Shape) -> int:
+    """Return the numbers one row of `shape` holds, at least one."""
+    return max(1, sum(math.prod(axes) for axes in shape))
 
 
 def fit_line(points: tuple[tuple[int, float], ...]) -> Line:

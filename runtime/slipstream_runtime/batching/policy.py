@@ -14,6 +14,17 @@ SHORTEST_PATIENCE_SECONDS = 0.05
 """But never less than this: below it the scheduler's own hiccups would shed requests."""
 
 
+LEVELS = 8
+"""Priorities beyond this count as this one."""
+
+PAYS = 1.1
+"""Batches are formed where they give at least 10 % more rows a second than single requests."""
+
+EXPLORE = 64
+EXPLORED_ROWS = 8
+"""Where they are not, one batch in 64 may have up to 8 rows: 1 % of the work at most, and enough to see a slope."""
+
+
 def default_patience(objective_seconds: float) -> float:
     """Return how long a request without a stated deadline may take.
 
@@ -36,12 +47,49 @@ def largest_batch(line: Line, objective_seconds: float, cap: int) -> int:
     return min(cap, max(1, math.floor((budget - line.alpha) / line.beta)))
 
 
-def predicted_wait(line: Line, rows_ahead: int, max_rows: int, running_left: float) -> float:
-    """Return the seconds until the last of `rows_ahead` queued rows is computed, after the running batch."""
-    if rows_ahead <= 0:
-        return running_left
-    batches = -(-rows_ahead // max_rows)
-    return running_left + batches * line.alpha + rows_ahead * line.beta
+def batch_bound(line: Line, largest: int, batches: int) -> int:
+    """Return the rows that the next batch may have, of at most `largest`, when `batches` have been formed so far.
+
+    Batching pays when `largest` rows together take at least PAYS times less than one after the other:
+    largest * T(1) / T(largest) >= PAYS. Where it does not, each request runs by itself, as sharing would only make
+    the first wait for the last; every EXPLORE-th batch may still be small, so that the line shows when that changes.
+    """
+    if largest == 1 or largest * line.seconds(1) >= PAYS * line.seconds(largest):
+        return largest
+    return min(largest, EXPLORED_ROWS) if batches % EXPLORE == 0 else 1
+
+
+def own_seconds(line: Line, rows: int, largest: int) -> float:
+    """Return what a request of `rows` takes by itself, in batches of at most `largest`."""
+    return -(-rows // largest) * line.alpha + rows * line.beta
+
+
+def shared_seconds(line: Line, rows: int, largest: int) -> float:
+    """Return what a request of `rows` adds to full batches of `largest`: its share of alpha, and its own beta."""
+    return rows * (line.alpha / largest + line.beta)
+
+
+def loop_wait(last_turn: float, elapsed: float) -> float:
+    """Return the most seconds that a request read now spends outside the queue.
+
+    One turn of the event loop reads all sockets that have become readable since the last turn did, so that a request
+    waited for at most that turn and what has passed of this one, and waits for the rest of this one, which is about
+    as long as the last: last_turn + max(last_turn, elapsed).
+    """
+    return last_turn + max(last_turn, elapsed)
+
+
+def level_of(priority: int) -> int:
+    """Return the level of a request's `priority`: as in Triton 1 is the highest, and 0, the default, means 1 here."""
+    return min(max(priority, 1), LEVELS)
+
+
+def admissible_wait(patience: float, priority: int) -> float:
+    """Return the longest predicted wait at which a request is taken: at level p a p-th of its patience.
+
+    So lower levels are refused first when a queue builds up.
+    """
+    return patience / level_of(priority)
 
 
 def retry_after_seconds(wait: float, patience: float) -> int:

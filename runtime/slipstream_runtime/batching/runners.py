@@ -17,6 +17,11 @@ Done = Callable[[Any], None]
 class Runner(Protocol):
     """Runs one piece of work at a time and reports its result on the event loop. Work never raises."""
 
+    @property
+    def inline(self) -> bool:
+        """Whether work is done before `start` returns."""
+        ...
+
     def start(self, work: Work, done: Done) -> None:
         """Run `work`, then call `done` with its result on the event loop."""
         ...
@@ -29,6 +34,8 @@ class Runner(Protocol):
 class LoopRunner:
     """Runs work at once, on the loop."""
 
+    inline = True
+
     def start(self, work: Work, done: Done) -> None:
         """Run `work` and call `done`."""
         done(work())
@@ -39,6 +46,8 @@ class LoopRunner:
 
 class ThreadRunner:
     """Runs work on one thread, so that the loop goes on reading requests meanwhile."""
+
+    inline = False
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop

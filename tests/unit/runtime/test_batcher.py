@@ -8,7 +8,8 @@ import pytest
 from slipstream_runtime.batching.batcher import Batcher, BatchRules
 from slipstream_runtime.batching.curve import Line
 from slipstream_runtime.batching.runners import LoopRunner
-from slipstream_runtime.errors import DeadlineError, ModelFailedError
+from slipstream_runtime.errors import DeadlineError, ModelFailedError, UnavailableError
+from slipstream_runtime.observing.health import WEDGED_SECONDS
 from slipstream_runtime.observing.telemetry import DEADLINE, Telemetry
 
 pytestmark = pytest.mark.looptime
@@ -19,13 +20,16 @@ LINE = Line(0.010, 0.001)
 class TimedRunner:
     """Takes virtual time for each batch as the line says."""
 
+    inline = False
+
     def __init__(self, model):
         self.model = model
 
     def start(self, work, done):
-        result = work()
+        outcomes, _ = work()
         loop = asyncio.get_running_loop()
-        loop.call_later(LINE.seconds(self.model.batches[-1]), done, result)
+        seconds = LINE.seconds(self.model.batches[-1])
+        loop.call_later(seconds, done, (outcomes, seconds))
 
     def close(self):
         pass
@@ -50,7 +54,7 @@ def model():
     return Model()
 
 
-def batcher(model, runner=None, **rules):
+def batcher(model, runner=None, clock=None, **rules):
     telemetry = Telemetry(0.1)
     made = Batcher(
         model.run,
@@ -59,7 +63,7 @@ def batcher(model, runner=None, **rules):
         BatchRules(**({"objective_seconds": 1.0, "cap": 4} | rules)),
         runner or TimedRunner(model),
         telemetry,
-        clock=asyncio.get_running_loop().time,
+        clock=clock or asyncio.get_running_loop().time,
     )
     return made, telemetry
 
@@ -179,6 +183,100 @@ async def test_an_answer_that_is_not_finite_fails_alone(model):
     assert results[1].outputs[0][0, 0] == 0.5
 
 
+async def test_an_answer_of_another_length_goes_to_nobody_even_where_it_would_fit_one_alone(model):
+    model.run = lambda tensors: (np.zeros((1, 1), np.float32),)
+    model.batches.append(1)
+    made, _ = batcher(model)
+    replies = [submit(made, row(i), 1, now() + 1) for i in range(3)]
+    results = await asyncio.gather(*replies, return_exceptions=True)
+    assert all(isinstance(result, ModelFailedError) for result in results)
+
+
+async def test_a_request_whose_deadline_passes_is_answered_at_once_though_the_session_is_busy(model):
+    made, telemetry = batcher(model, cap=1)
+    blocker = submit(made, row(0), 1, now() + 1)
+    await asyncio.sleep(0.001)
+    begun = now()
+    patient, hasty = submit(made, row(1), 1, begun + 1), submit(made, row(2), 1, begun + 0.004)
+    with pytest.raises(DeadlineError):
+        await hasty
+    assert now() - begun == pytest.approx(0.005)
+    assert not blocker.done()
+    await asyncio.gather(blocker, patient)
+    assert model.batches == [1, 1]
+    assert telemetry.rejected[DEADLINE] == 1
+
+
+async def test_a_wedged_session_leaves_nobody_hanging(model):
+    class Stuck:
+        inline = False
+
+        def start(self, work, done):
+            pass
+
+    made, _ = batcher(model, Stuck())
+    running = submit(made, row(0), 1, now() + 1000)
+    await asyncio.sleep(0.001)
+    waiting = submit(made, row(1), 1, now() + 1000)
+    begun = now()
+    results = await asyncio.gather(running, waiting, return_exceptions=True)
+    assert all(isinstance(result, UnavailableError) for result in results)
+    assert WEDGED_SECONDS - 1 < now() - begun < WEDGED_SECONDS + 10
+    assert made.wedged
+    assert made.queued_rows == 0
+    begun = now()
+    with pytest.raises(UnavailableError):
+        await submit(made, row(2), 1, now() + 1000)
+    assert now() == begun
+
+
+async def test_a_lower_priority_goes_after_all_who_came_before_and_soon_after(model):
+    made, _ = batcher(model, cap=1)
+    order = []
+    blocker = submit(made, row(0), 1, now() + 1)
+    await asyncio.sleep(0.001)
+    for name, priority in (("low", 2), ("default", 0), ("lowest", 9), ("high", 1)):
+        reply = submit(made, row(1), 1, now() + 1, (), priority)
+        reply.add_done_callback(lambda _, name=name: order.append(name))
+    await blocker
+    await asyncio.sleep(1)
+    assert order == ["default", "high", "low", "lowest"]
+
+
+async def test_a_lower_priority_waits_behind_the_higher_and_not_the_other_way_round(model):
+    made, _ = batcher(model)
+    blocker = submit(made, row(0), 1, now() + 1)
+    await asyncio.sleep(0.001)
+    replies = [submit(made, row(i), 1, now() + 1, (), 2) for i in range(8)]
+    assert made.predicted_wait(1, 1) < made.predicted_wait(1, 2)
+    assert made.predicted_wait(1, 2) == made.predicted_wait(1, 3)
+    await asyncio.gather(blocker, *replies)
+
+
+class Clock:
+    """Time as the test says."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+async def test_slow_turns_of_the_event_loop_count_as_waiting_until_it_idles_again(model):
+    clock = Clock()
+    made, _ = batcher(model, clock=clock)
+    alone = LINE.seconds(1)
+    assert made.predicted_wait(1) == pytest.approx(alone)
+    clock.now += 0.030  # the rest of a turn that reads many sockets
+    assert made.predicted_wait(1) == pytest.approx(0.030 + alone)
+    await asyncio.sleep(0)
+    assert made.predicted_wait(1) == pytest.approx(0.030 + 0.030 + alone)
+    await asyncio.sleep(0)
+    clock.now += 0.010  # nothing came for a while
+    assert made.predicted_wait(1) == pytest.approx(alone)
+
+
 async def test_a_delay_waits_for_a_fuller_batch_but_not_once_it_is_full(model):
     made, _ = batcher(model, delay_seconds=0.5)
     begun = now()
@@ -212,8 +310,8 @@ async def test_the_predicted_wait_grows_with_the_queue(model):
     assert made.predicted_wait(1) == pytest.approx(LINE.seconds(1))
     replies = [submit(made, row(i), 1, now() + 1) for i in range(9)]
     await asyncio.sleep(0.001)
-    expected = LINE.seconds(4) - 0.001 + 2 * LINE.alpha + 6 * LINE.beta
-    assert made.predicted_wait(1) == pytest.approx(expected)
+    queued = 5 * (LINE.alpha / 4 + LINE.beta)
+    assert made.predicted_wait(1) == pytest.approx(LINE.seconds(4) - 0.001 + queued + LINE.seconds(1))
     await asyncio.gather(*replies)
 
 

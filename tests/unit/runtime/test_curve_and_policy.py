@@ -2,8 +2,16 @@
 
 import pytest
 
-from slipstream_runtime.batching.curve import Line, RefittedCurve, fit_line
-from slipstream_runtime.batching.policy import default_patience, largest_batch, predicted_wait, retry_after_seconds
+from slipstream_runtime.batching.curve import MAX_SHAPES, Line, RefittedCurve, ShapedCurves, fit_line
+from slipstream_runtime.batching.policy import (
+    admissible_wait,
+    batch_bound,
+    default_patience,
+    largest_batch,
+    own_seconds,
+    retry_after_seconds,
+    shared_seconds,
+)
 
 
 def test_a_line_through_exact_points_is_found():
@@ -31,6 +39,13 @@ def test_batches_of_one_size_leave_the_slope_known():
     assert curve.line.seconds(64) == pytest.approx(7.4e-3, rel=0.05)
 
 
+def test_a_start_measured_on_a_busy_machine_does_not_bend_the_line():
+    curve = RefittedCurve(Line(1e-1, 1e-3), largest=128)
+    for _ in range(1000):
+        curve.observe(32, 1.32e-3)
+    assert (curve.line.alpha, curve.line.beta) == pytest.approx((1e-3, 1e-5), rel=0.01)
+
+
 def test_one_descheduled_batch_does_not_spoil_the_line():
     curve = RefittedCurve(Line(1e-3, 1e-4), largest=64)
     for _ in range(50):
@@ -50,10 +65,39 @@ def test_an_objective_out_of_reach_still_leaves_some_batching():
     assert largest_batch(Line(0.75, 0.25), 0.1, 128) == 3
 
 
-def test_the_wait_counts_the_running_batch_and_every_batch_ahead():
+def test_a_request_takes_a_share_of_full_batches_and_by_itself_whole_ones():
     line = Line(1.0, 0.5)
-    assert predicted_wait(line, 0, 4, 0.25) == 0.25
-    assert predicted_wait(line, 5, 4, 0.25) == pytest.approx(0.25 + 2 * 1.0 + 5 * 0.5)
+    assert shared_seconds(line, 2, 4) == pytest.approx(2 * (0.25 + 0.5))
+    assert own_seconds(line, 5, 4) == pytest.approx(2 * 1.0 + 5 * 0.5)
+
+
+def test_a_model_that_batching_does_not_help_runs_requests_singly_and_explores_now_and_then():
+    line = Line(1e-5, 1e-3)
+    bounds = [batch_bound(line, 64, formed) for formed in range(1, 129)]
+    assert sorted(set(bounds)) == [1, 8]
+    assert bounds.count(8) == 2
+    assert batch_bound(Line(2e-4, 1e-3), 64, 1) == 64
+
+
+def test_lower_levels_are_refused_at_shorter_waits():
+    assert [admissible_wait(0.2, priority) for priority in (0, 1, 2, 99)] == pytest.approx([0.2, 0.2, 0.1, 0.025])
+
+
+def test_a_new_shape_borrows_the_line_of_the_nearest_scaled_by_its_elements():
+    curves = ShapedCurves(Line(1e-3, 1e-4), 64)
+    for i in range(50):
+        curves.observe(((16,),), 1 + i % 8, 1e-3 + 1e-4 * (1 + i % 8))
+        curves.observe(((512,),), 1 + i % 8, 1e-3 + 3.2e-3 * (1 + i % 8))
+    assert curves.line(((16,),)).beta == pytest.approx(1e-4, rel=0.1)
+    assert curves.line(((32,),)).beta == pytest.approx(2e-4, rel=0.1)
+    assert curves.line(((256,),)).beta == pytest.approx(1.6e-3, rel=0.1)
+
+
+def test_lines_are_kept_for_a_bounded_number_of_shapes():
+    curves = ShapedCurves(Line(1e-3, 1e-4), 64)
+    for length in range(1, MAX_SHAPES + 50):
+        curves.observe(((length,),), 1, 1e-3)
+    assert len(curves) == MAX_SHAPES
 
 
 def test_retry_after_is_whole_seconds_from_one():
