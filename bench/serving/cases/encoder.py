@@ -1,0 +1,27 @@
+"""The sentence encoder with real sentences of mixed length, beside mosec with the same file and session options."""
+
+from functools import partial
+from pathlib import Path
+
+from bench.serving import contenders, models, turns
+from bench.serving.contenders import Contender
+from bench.serving.plan import Plan, Record
+from bench.serving.processes import Server
+
+CONNECTIONS = 128
+RATE = "sentences/s"
+
+
+def measure(plan: Plan, record: Record) -> None:
+    """Measure both in turn; a load takes twice as long as others, as there are only some hundred answers a second."""
+    model = models.encoder(plan.scratch)
+    both = contenders.for_encoder(model.name)
+    files = {each.name: turns.request_files(model, each, plan.scratch / each.name)["json"] for each in both}
+    chosen = turns.best_settings(both, model, CONNECTIONS, plan, record)
+    turns.rounds(both, model, chosen, partial(_load, plan, record, files), plan, record)
+
+
+def _load(plan: Plan, record: Record, files: dict[str, Path], contender: Contender, server: Server) -> None:
+    requests = files[contender.name]
+    turns.offer(contender, server, requests, CONNECTIONS, turns.WARM_SECONDS)
+    record.add(contender.name, RATE, turns.offer(contender, server, requests, CONNECTIONS, 2 * plan.seconds).rate)
