@@ -8,6 +8,7 @@ import numpy as np
 
 from slipstream_contract.manifest import GOLDEN_FILE
 from slipstream_runtime.batching.curve import Line, fit_line
+from slipstream_runtime.batching.policy import largest_batch
 from slipstream_runtime.errors import StartError
 from slipstream_runtime.model.artifact import LoadedVariant
 from slipstream_runtime.model.padded import bucket_sizes
@@ -56,7 +57,7 @@ def check_golden(session: Session, loaded: LoadedVariant, folder: Path) -> None:
             )
 
 
-def measure(session: Session, loaded: LoadedVariant, cap: int) -> Line:
+def measure(session: Session, loaded: LoadedVariant, cap: int, objective_seconds: float) -> Line:
     """Warm the session up over the batch sizes to `cap` and return its latency line on this machine.
 
     The largest goes first: the memory it takes then serves all smaller ones, where growing would leave gaps.
@@ -65,7 +66,7 @@ def measure(session: Session, loaded: LoadedVariant, cap: int) -> Line:
         StartError: a batch size cannot be run.
     """
     golden = loaded.golden.inputs
-    sizes = bucket_sizes(cap) if loaded.signature.batched else (1,)
+    sizes = bucket_sizes(_worth(session, loaded, cap, objective_seconds)) if loaded.signature.batched else (1,)
     share = BUDGET_SECONDS / len(sizes)
     points = []
     for size in reversed(sizes):
@@ -76,6 +77,19 @@ def measure(session: Session, loaded: LoadedVariant, cap: int) -> Line:
             reason = f"variant {loaded.variant.name!r} cannot run {size} rows; {_advice(session)}"
             raise StartError(f"--max-batch: {reason}") from error
     return fit_line(tuple(points))
+
+
+def _worth(session: Session, loaded: LoadedVariant, cap: int, objective_seconds: float) -> int:
+    """Return the largest batch to measure: on the CPU, twice what the builder's line leaves within the objective.
+
+    Larger ones will not be formed, and for slow models took most of the start. An accelerator runs all sizes once, as
+    it prepares something for each.
+    """
+    if session.provider != CPU:
+        return cap
+    curve = loaded.variant.latency
+    line = Line(curve.alpha_seconds, curve.beta_seconds)
+    return min(cap, 2 * largest_batch(line, objective_seconds, cap))
 
 
 def _rows(golden: Tensors, size: int) -> Tensors:

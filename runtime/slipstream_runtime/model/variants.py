@@ -149,4 +149,4 @@ def _ready(options: ServingOptions, threads: int, name: str, digest: str) -> Rea
     session = Session(loaded.model, loaded.signature, threads, str(folder / loaded.variant.file.path), device)
     loaded = replace(loaded, model=b"")  # the session has its own; for large models this is half of the memory
     check_golden(session, loaded, folder)
-    return ReadyVariant(name, session, measure(session, loaded, cap))
+    return ReadyVariant(name, session, measure(session, loaded, cap, options.objective_milliseconds / 1000))
