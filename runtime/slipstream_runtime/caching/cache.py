@@ -22,6 +22,9 @@ ARRAY_OVERHEAD = 160
 
 MAX_CONTEXTS = 4096
 
+MAX_INPUT_BYTES = 1024 * 1024
+"""Hashing more of them on the event loop would hold up everyone else by a millisecond."""
+
 
 class AnswerCache:
     """Answers of one artifact by tenant, variant and inputs; only whole, finite answers of that variant are kept."""
@@ -72,7 +75,7 @@ class AnswerCache:
             ServingError: as `compute` does when it cannot begin.
         """
         worth = self._worth
-        if not (worth.active or worth.sampled(tensors_sample(tensors))):
+        if _large(tensors) or not (worth.active or worth.sampled(tensors_sample(tensors))):
             compute(reply)
             return
         begun = perf_counter() if self._timed else 0.0
@@ -134,6 +137,10 @@ class AnswerCache:
     def _changed(self, worth: Worth) -> None:
         self._counts.active = worth.active
         logger.info("the cache of answers is switched %s: %s", "on" if worth.active else "off", worth.reason)
+
+
+def _large(tensors: Tensors) -> bool:
+    return sum([tensor.nbytes for tensor in tensors]) > MAX_INPUT_BYTES
 
 
 def _owned(output: Array) -> Array:

@@ -55,9 +55,7 @@ class ResponseCache:
         self.variant = variant
         self._contexts.clear()
 
-    def find(
-        self, tenant: bytes, route: str, header_length: int | None, body: bytes
-    ) -> tuple[Key | None, Kept | None]:
+    def find(self, tenant: bytes, route: str, header_length: int | None, body: bytes) -> tuple[Key | None, Kept | None]:
         """Return the key to `keep` the answer under, None to leave it; and what was kept, None if it is not here.
 
         `route` tells apart the forms of asking, `header_length` where binary tensors begin in the body. The parts of
