@@ -134,7 +134,7 @@ def write_variants(folder: Path, models: dict[str, TinyModel], name: str = "tiny
         outputs = session.run([spec.name for spec in model.outputs], golden)
         named = zip(model.outputs, outputs, strict=True)
         # Texts go in with one width: arrays of Python strings would need pickle.
-    arrays |= {f"output:{variant}:{s.name}": v.astype(str) if v.dtype == object else v for s, v in named}
+        arrays |= {f"output:{variant}:{s.name}": v.astype(str) if v.dtype == object else v for s, v in named}
     np.savez(folder / GOLDEN_FILE, allow_pickle=False, **arrays)
     manifest = _manifest(folder, models, name)
     (folder / MANIFEST_FILE).write_bytes(codec.canonical_json(manifest))
