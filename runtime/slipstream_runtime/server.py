@@ -177,7 +177,7 @@ def _assemble(prepared: Prepared) -> Replica:
         tracer,
         _named(prepared, batcher, caches, identity),
         _infer(prepared, core, caches, tracer),
-        _grpc(prepared, core),
+        _grpc(prepared, core, tracer),
         _metrics(health, collector, ports),
     )
 
@@ -230,7 +230,7 @@ def _infer(prepared: Prepared, core: _Core, caches: Caches | None, tracer: Trace
     return Listener(pages.route, prepared.ports.infer, limits, core.telemetry, shared=prepared.ports.shared)
 
 
-def _grpc(prepared: Prepared, core: _Core) -> "RpcListener | None":
+def _grpc(prepared: Prepared, core: _Core, tracer: Tracer | None) -> "RpcListener | None":
     options, ports, signature = prepared.options, prepared.ports, prepared.models.signature
     if ports.grpc is None:
         return None
@@ -241,7 +241,7 @@ def _grpc(prepared: Prepared, core: _Core) -> "RpcListener | None":
     rows = core.batcher.max_rows if signature.batched else 0
     delay = options.max_delay_milliseconds / 1000
     catalogue = Catalogue(options.model, signature, core.health, core.telemetry, rows, delay)
-    service = Service(options.model, signature, core.plane, prepared.gate, core.telemetry, catalogue)
+    service = Service(options.model, signature, core.plane, prepared.gate, core.telemetry, catalogue, tracer)
     return listener.Listener(service, ports.grpc, limits.Limits(connections=options.max_connections))
 
 

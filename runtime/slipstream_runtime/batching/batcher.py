@@ -23,7 +23,7 @@ from slipstream_runtime.batching.runners import Runner
 from slipstream_runtime.errors import DeadlineError, ModelFailedError, ServingError, UnavailableError
 from slipstream_runtime.observing.health import WEDGED_SECONDS
 from slipstream_runtime.observing.telemetry import Telemetry
-from slipstream_runtime.protocol.reply import Answer, Reply
+from slipstream_runtime.protocol.reply import Answer, Batch, Reply
 from slipstream_runtime.protocol.signature import Tensors
 
 logger = logging.getLogger(__name__)
@@ -243,7 +243,7 @@ class Batcher:
     def _settle(self, running: _Running, outcomes: Sequence[Outcome]) -> int:
         """Hand each caller its own outcome; return how many failed."""
         failed = 0
-        variant = running.variant
+        variant, batch = running.variant, Batch(running.rows, running.started, self.clock())
         for entry, outcome in zip(running.batch, outcomes, strict=True):
             reply = entry.reply
             try:
@@ -254,7 +254,7 @@ class Batcher:
                     if not reply.done():
                         reply.set_exception(_shown(outcome))
                 elif not reply.done():
-                    reply.set_result(Answer(outcome, variant))
+                    reply.set_result(Answer(outcome, variant, batch))
             except Exception:  # one caller's transport must not cost the others their answers
                 logger.exception("an answer could not be handed over")
         return failed

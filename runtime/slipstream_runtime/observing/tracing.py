@@ -11,6 +11,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from slipstream_runtime.protocol.reply import Batch
+
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
@@ -35,6 +37,13 @@ class Trace:
     queue: float | None = None
     compute: float | None = None
     encode: float | None = None
+
+    def add_batch(self, batch: Batch | None) -> None:
+        """Take over the times of the batch, unless it was begun for another request that asked the same before."""
+        if batch is not None and batch.started >= self.begun:
+            self.batch_rows = batch.rows
+            self.queue = max(0.0, batch.started - self.begun - (self.decode or 0.0))
+            self.compute = batch.ended - batch.started
 
 
 class Tracer:

@@ -5,11 +5,20 @@ from typing import NamedTuple, Protocol
 from slipstream_runtime.protocol.signature import Tensors
 
 
+class Batch(NamedTuple):
+    """The batch that an answer was computed in; times in seconds by time.monotonic()."""
+
+    rows: int
+    started: float
+    ended: float
+
+
 class Answer(NamedTuple):
-    """What the model answered, and which variant of it."""
+    """What the model answered, which variant of it, and in which batch unless it comes from a cache or from several."""
 
     outputs: Tensors
     variant: str
+    batch: Batch | None = None
 
 
 class Reply(Protocol):

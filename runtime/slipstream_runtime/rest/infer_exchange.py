@@ -12,7 +12,7 @@ from slipstream_runtime.errors import OverloadedError, ServingError
 from slipstream_runtime.observing.telemetry import AUTHENTICATION, BODY, HTTP, Telemetry
 from slipstream_runtime.observing.tracing import Trace, Tracer
 from slipstream_runtime.plane import DataPlane
-from slipstream_runtime.protocol.reply import Answer
+from slipstream_runtime.protocol.reply import Answer, Batch
 from slipstream_runtime.protocol.request import InferRequest
 from slipstream_runtime.rest.exchange import FAILED, Exchange, Line
 from slipstream_runtime.rest.head import Head
@@ -163,11 +163,13 @@ class InferExchange(Exchange):
             return
         encoded = monotonic() - begun
         desk.telemetry.encode.observe(encoded)
-        self._send(rest, answer.variant, request.rows, encoded)
+        self._send(rest, answer.variant, request.rows, encoded, answer.batch)
         if self._key is not None and desk.responses is not None:
             desk.responses.keep(self._key, rest, request.rows, answer.variant)
 
-    def _send(self, rest: bytes, variant: str, rows: int, encoded: float | None = None) -> None:
+    def _send(
+        self, rest: bytes, variant: str, rows: int, encoded: float | None = None, batch: Batch | None = None
+    ) -> None:
         """Send an answer of code 200 and count it; `encoded` is in seconds, None when it was kept from before."""
         line, desk = self.line, self._desk
         if line is None:
@@ -181,7 +183,9 @@ class InferExchange(Exchange):
         telemetry.in_flight -= 1
         if desk.tracer is not None:
             decoded = None if encoded is None else self._decoded
-            desk.tracer.record(self._trace(200, ended, variant, rows, decoded, encoded))
+            trace = self._trace(200, ended, variant, rows, decoded, encoded)
+            trace.add_batch(batch)
+            desk.tracer.record(trace)
 
     def _trace(
         self,

@@ -26,6 +26,7 @@ class Head(NamedTuple):
     authorization: bytes | None = None
     timeout_seconds: float | None = None
     refusal: ServingError | None = None
+    traceparent: bytes | None = None
 
 
 class _Table(HeaderTable):
@@ -78,7 +79,9 @@ def _head(fields: dict[bytes, bytes]) -> Head:
         _check(fields)
         timeout = fields.get(b"grpc-timeout")
         seconds = None if timeout is None else _seconds(timeout)
-        return Head(fields.get(b":path", b""), fields.get(b"authorization"), seconds)
+        return Head(
+            fields.get(b":path", b""), fields.get(b"authorization"), seconds, traceparent=fields.get(b"traceparent")
+        )
     except ServingError as error:
         return Head(fields.get(b":path", b""), refusal=error)
 

@@ -16,6 +16,7 @@ from slipstream_runtime.errors import (
     UnsupportedError,
 )
 from slipstream_runtime.observing.telemetry import AUTHENTICATION, BODY, CONNECTIONS, GRPC, Telemetry
+from slipstream_runtime.observing.tracing import Trace, Tracer
 from slipstream_runtime.plane import DataPlane
 from slipstream_runtime.protocol.reply import Answer
 from slipstream_runtime.protocol.request import InferRequest
@@ -49,8 +50,16 @@ class Service:
     """Serves the methods of `inference.GRPCInferenceService`, and `grpc.health.v1.Health/Check`."""
 
     def __init__(
-        self, model: str, signature: Signature, plane: DataPlane, gate: Gate, telemetry: Telemetry, catalogue: Catalogue
+        self,
+        model: str,
+        signature: Signature,
+        plane: DataPlane,
+        gate: Gate,
+        telemetry: Telemetry,
+        catalogue: Catalogue,
+        tracer: Tracer | None = None,
     ) -> None:
+        self.tracer = tracer
         self._plane = plane
         self._gate = gate
         self.telemetry = telemetry
@@ -154,7 +163,8 @@ class Service:
             message = self._decoder.parse(content)
             inference.id = message.id
             request = inference.request = self._decoder.request(message)
-            self.telemetry.decode.observe(monotonic() - begun)
+            inference.decoded = monotonic() - begun
+            self.telemetry.decode.observe(inference.decoded)
             if patience is not None and (request.timeout_seconds is None or patience < request.timeout_seconds):
                 request.timeout_seconds = patience
             self._plane.submit(request, caller, inference)
@@ -168,12 +178,14 @@ class Service:
 class Inference:
     """One request to the model, and the reply that the batcher settles."""
 
-    __slots__ = ("_begun", "_service", "call", "id", "request")
+    __slots__ = ("_begun", "_service", "call", "decoded", "id", "request")
 
     def __init__(self, service: Service, call: Call) -> None:
         self._service = service
         self._begun = monotonic()
         self.call = call
+        self.decoded: float | None = None
+        """Seconds of decoding."""
         self.id = ""
         self.request = _UNREAD
 
@@ -197,6 +209,16 @@ class Inference:
         telemetry.served(answer.variant, self.request.rows)
         telemetry.answered(200, ended - self._begun, GRPC)
         self._send(content)
+        if self._service.tracer is not None:
+            trace = self._trace(200, ended)
+            trace.variant, trace.rows, trace.encode = answer.variant, self.request.rows, ended - begun
+            trace.add_batch(answer.batch)
+            self._service.tracer.record(trace)
+
+    def _trace(self, code: int, ended: float) -> Trace:
+        parent = self.call.head.traceparent
+        text = None if parent is None else parent.decode("latin-1")
+        return Trace(GRPC, self._begun, ended, code, text, decode=self.decoded)
 
     def _send(self, content: bytes) -> None:
         self.call.serving = 0
@@ -209,6 +231,8 @@ class Inference:
             error = ServingError(FAILED)
         self._service.telemetry.in_flight -= 1
         self._fail(error)
+        if self._service.tracer is not None:
+            self._service.tracer.record(self._trace(error.code, monotonic()))
 
     def _fail(self, error: ServingError) -> None:
         self.call.serving = 0
