@@ -91,6 +91,7 @@ class Batcher:
         self._expiry: asyncio.TimerHandle | None = None
         self._expiry_due = float("inf")
         self._watched = False
+        self._reported = float("-inf")
         self._turn_began: float | None = None
         self._turn_ended = float("-inf")
         self._last_turn = 0.0
@@ -250,7 +251,7 @@ class Batcher:
                 if isinstance(outcome, Exception):
                     failed += 1
                     if failed == 1:
-                        logger.error("the session failed on a request: %.300s", str(outcome).replace("\n", " "))
+                        self._report(outcome)
                     if not reply.done():
                         reply.set_exception(_shown(outcome))
                 elif not reply.done():
@@ -258,6 +259,13 @@ class Batcher:
             except Exception:  # one caller's transport must not cost the others their answers
                 logger.exception("an answer could not be handed over")
         return failed
+
+    def _report(self, error: Exception) -> None:
+        """Log a failure of the session, but no more than one a second: callers decide how many there are."""
+        now = self.clock()
+        if now - self._reported >= 1:
+            self._reported = now
+            logger.error("the session failed on a request: %.300s", str(error).replace("\n", " "))
 
     def _refuse(self, expired: Sequence[Entry]) -> None:
         for entry in expired:

@@ -1,0 +1,130 @@
+"""Runs `python -m bench.soak`."""
+
+import argparse
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.shared.memory import held_bytes
+from bench.soak.crosstalk import Counter, Counts, Crowd
+from bench.soak.isolation import Isolation, measure_isolation
+from bench.soak.models import LAYERS, echo
+from bench.soak.requests import kinds
+from slipstream_testing.artifacts import write_artifact
+from slipstream_testing.replicas import ReplicaProcess, replica
+
+FULL_REQUESTS, FULL_PAIRS = 10_000_000, 100_000
+CALLERS = {"loop": 192, "thread": 64}
+"""Callers of the replica that computes on the event loop, and of the one that computes on a thread."""
+
+LEVEL_REQUESTS = 1_000_000
+"""Memory is flat when it grows by less than MOST_GROWTH after so many requests, when all pools are full."""
+
+MOST_GROWTH = 0.01
+
+
+@dataclass
+class Memory:
+    """What each replica held: once its pools were full, and last."""
+
+    first: dict[int, int] = field(default_factory=dict)
+    last: dict[int, int] = field(default_factory=dict)
+
+    def sample(self, processes: Sequence[int], *, settled: bool) -> None:
+        """Look at `processes`."""
+        for process in processes:
+            self.last[process] = held_bytes(process)
+            if settled:
+                self.first.setdefault(process, self.last[process])
+
+    @property
+    def growth(self) -> float:
+        """The largest share by which a replica grew."""
+        return max((self.last[process] / self.first[process] - 1 for process in self.first), default=0.0)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Wear the runtime down; return 0 when it held."""
+    options = _parser().parse_args(arguments)
+    isolation = measure_isolation(options.pairs, options.seed)
+    print(f"soak: {isolation.pairs} pairs with hostile batchmates, {isolation.moved} moved", flush=True)
+    counter, memory = Counter(options.state), Memory()
+    counter.load()
+    with tempfile.TemporaryDirectory() as scratch, _replicas(Path(scratch)) as replicas:
+        _wear(replicas, counter, memory, options)
+        live = all(process.process.poll() is None for process in replicas.values())
+    counter.keep()
+    held = memory.growth < MOST_GROWTH and live and counter.counts.faults == 0 and isolation.moved == 0
+    print(f"soak: {'ok' if held else 'FAILED'} {_figures(counter.counts, isolation, memory)}")
+    return 0 if held else 1
+
+
+def _figures(counts: Counts, isolation: Isolation, memory: Memory) -> str:
+    flat = f"memory {100 * memory.growth:+.2f} %" if memory.first else "memory not judged below 1000000 requests"
+    return (
+        f"{counts.sent} requests at {counts.sent / max(counts.seconds, 1e-9):.0f}/s: {counts.own} own answers, "
+        f"{counts.left} callers left, {counts.failed} failed as told, {counts.refused} refused, "
+        f"{counts.mismatched} mismatched, {counts.wrong} wrong, {counts.silent} silent; "
+        f"{isolation.pairs} pairs, {isolation.moved} moved; {flat}"
+    )
+
+
+def _wear(replicas: dict[str, ReplicaProcess], counter: Counter, memory: Memory, options: argparse.Namespace) -> None:
+    counts, begun = counter.counts, counter.counts.sent
+    targets = [(found.port, kinds(name), CALLERS[name]) for name, found in replicas.items()]
+    processes = [found.process.pid for found in replicas.values()]
+    crowd = Crowd(targets, counts, options.seed + counts.sent)
+    printed = time.monotonic()
+
+    def tick() -> None:
+        nonlocal printed
+        memory.sample(processes, settled=counts.sent - begun >= LEVEL_REQUESTS)
+        if time.monotonic() - printed >= options.progress:
+            printed = time.monotonic()
+            counter.keep()
+            held = " ".join(f"{memory.last[process] / 2**20:.1f}" for process in processes)
+            print(f"soak: {counts.sent} of {options.requests}, {counts.faults} faults, {held} MiB", flush=True)
+
+    try:
+        crowd.run(options.requests, tick)
+    finally:
+        crowd.close()
+        memory.sample(processes, settled=False)
+
+
+@contextmanager
+def _replicas(scratch: Path) -> Iterator[dict[str, ReplicaProcess]]:
+    with ExitStack() as stack:
+        found = {}
+        for name, layers in (("loop", 0), ("thread", LAYERS)):
+            write_artifact(scratch / name, echo(layers), name=name)
+            running = replica(scratch / name, model=name, objective_milliseconds=1000)
+            found[name] = stack.enter_context(running)
+            # Nobody else reads its log, and a full pipe would stop it.
+            threading.Thread(target=_drain, args=(found[name],), daemon=True).start()
+        yield found
+
+
+def _drain(process: ReplicaProcess) -> None:
+    for _ in process.process.stderr or ():
+        pass
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bench.soak", description="Wear the runtime down; the last line is the verdict."
+    )
+    parser.add_argument("--requests", type=int, default=FULL_REQUESTS, help="requests in all (default: %(default)s)")
+    parser.add_argument("--pairs", type=int, default=FULL_PAIRS, help="isolation pairs (default: %(default)s)")
+    parser.add_argument("--state", type=Path, help="a file to keep counts in, so that an interrupted run goes on")
+    parser.add_argument("--progress", type=float, default=10.0, help="seconds between progress lines")
+    parser.add_argument("--seed", type=int, default=0, help="of the pattern (default: %(default)s)")
+    return parser
+
+
+sys.exit(main())
