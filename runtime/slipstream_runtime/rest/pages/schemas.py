@@ -128,7 +128,7 @@ def element(spec: TensorSpec) -> Schema:
     if dtype.kind == "b":
         return {"type": "boolean"}
     if dtype.kind == "f":
-        largest = float(np.finfo(dtype).max)
+        largest = float(str(np.finfo(dtype).max))  # as it is written in JSON, which is rounded
         return {"type": "number", "minimum": -largest, "maximum": largest}
     bounds = np.iinfo(dtype)
     return {"type": "integer", "minimum": int(bounds.min), "maximum": int(bounds.max)}
