@@ -72,7 +72,7 @@ async def test_no_request_fails_while_the_variant_changes_and_each_says_whose_an
     file = Projected(tmp_path, "large")
     options = {"variant": "large", "variant_file": file.path, "processes": processes, "cache_bytes": 100_000}
     with replica(variants, **options) as running:
-        seen: list[str] = []
+        seen = Seen()
         over = asyncio.Event()
 
         async def caller(number):
@@ -85,12 +85,12 @@ async def test_no_request_fails_while_the_variant_changes_and_each_says_whose_an
         async with asyncio.TaskGroup() as group:
             for number in range(12):
                 group.create_task(caller(number))
-            await until(lambda: len(seen) > 100)
+            await seen.until(lambda: len(seen) > 100)
             assert set(seen) == {"large"}
             file.write("small")
-            await until(lambda: len(seen) > 100 and set(seen[-100:]) == {"small"})
+            await seen.until(lambda: len(seen) > 100 and set(seen[-100:]) == {"small"})
             file.write("large")
-            await until(lambda: set(seen[-100:]) == {"large"})
+            await seen.until(lambda: set(seen[-100:]) == {"large"})
             over.set()
         async with aiohttp.ClientSession() as session, session.get(f"{running.metrics_url}/metrics") as answer:
             text = await answer.text()
@@ -99,10 +99,22 @@ async def test_no_request_fails_while_the_variant_changes_and_each_says_whose_an
         assert 'variant="large"} 1' in text.split("slipstream_info{")[1]
 
 
-async def until(condition):
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0)
+class Seen(list):
+    """The variants that answered, in order; tells of each as it comes."""
+
+    def __init__(self):
+        super().__init__()
+        self._more = asyncio.Event()
+
+    def append(self, variant):
+        super().append(variant)
+        self._more.set()
+
+    async def until(self, condition):
+        async with asyncio.timeout(20):
+            while not condition():
+                self._more.clear()
+                await self._more.wait()
 
 
 async def test_a_name_that_is_none_of_the_variants_changes_nothing(variants, expected, tmp_path):
@@ -112,6 +124,6 @@ async def test_a_name_that_is_none_of_the_variants_changes_nothing(variants, exp
         line = await asyncio.to_thread(running.process.stderr.readline)
         assert "no variant 'huge'; this replica has large, small; serving on with large" in line
         async with aiohttp.ClientSession() as session:
-            seen: list[str] = []
+            seen = Seen()
             await ask(session, running.url, 0, seen, expected)
             assert seen == ["large"]
