@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test lint unit property integration e2e bench-build bench-gate format lock sync-crd clean
+.PHONY: help demo test lint unit property integration e2e bench-build bench-gate soak format lock sync-crd clean
 
 help:  ## Show the targets.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -60,6 +60,10 @@ bench-build: $(INSTALLED)  ## Measure the builder beside other tools on three re
 
 bench-gate: $(INSTALLED)  ## How often the gate errs, over synthetic candidates.
 	@$(BIN)/python -m bench.gate
+
+soak: $(INSTALLED)  ## Wear the runtime down: 10 million requests, hostile batchmates, flat memory (15 to 45 minutes; goes on where it was interrupted).
+	@mkdir -p .slipstream
+	@$(BIN)/python -m bench.soak --state .slipstream/soak.json
 
 format: $(INSTALLED)  ## Format the code.
 	@$(BIN)/ruff check --quiet --fix . && $(BIN)/ruff format --quiet .

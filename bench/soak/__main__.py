@@ -58,7 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as scratch, _replicas(Path(scratch)) as replicas:
         _wear(replicas, counter, memory, options)
         live = all(process.process.poll() is None for process in replicas.values())
-    counter.keep()
+    if options.state is not None:
+        options.state.unlink(missing_ok=True)  # with this verdict the run is over
     held = memory.growth < MOST_GROWTH and live and counter.counts.faults == 0 and isolation.moved == 0
     print(f"soak: {'ok' if held else 'FAILED'} {_figures(counter.counts, isolation, memory)}")
     return 0 if held else 1
@@ -94,6 +95,7 @@ def _wear(replicas: dict[str, ReplicaProcess], counter: Counter, memory: Memory,
         crowd.run(options.requests, tick)
     finally:
         crowd.close()
+        counter.keep()
         memory.sample(processes, settled=False)
 
 
