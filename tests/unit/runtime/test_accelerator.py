@@ -2,13 +2,15 @@
 
 import ctypes
 import logging
+import os
 
 import numpy as np
 import pytest
 
 from slipstream_contract.manifest import TensorSpec
+from slipstream_contract.serving import ServingOptions
 from slipstream_runtime.errors import StartError
-from slipstream_runtime.model import accelerator, cudart, tensorrt
+from slipstream_runtime.model import accelerator, cudart, tensorrt, variants
 from slipstream_runtime.model.accelerator import Accelerator, cuda_options
 from slipstream_runtime.model.session import Session
 from slipstream_runtime.protocol.signature import Signature
@@ -108,6 +110,12 @@ def test_engines_are_not_taken_from_a_folder_others_may_write(tmp_path):
         tensorrt.engine_folder(tmp_path / "artifact", "key")
 
 
+def test_without_any_place_for_engines_the_replica_says_so(tmp_path):
+    (tmp_path / f".slipstream-engines-{os.getuid()}").write_text("a file in the way")
+    with pytest.raises(StartError, match="cannot be made for TensorRT's engines"):
+        tensorrt.engine_folder(tmp_path / "artifact", "key")
+
+
 def test_a_free_axis_is_refused_by_tensorrt_with_the_way_out(tmp_path):
     _, variant = artifact(tmp_path)
     free = Signature((TensorSpec("ids", "INT64", (-1, -1)),), (TensorSpec("y", "FP32", (-1, 4)),))
@@ -119,6 +127,16 @@ def test_a_machine_without_a_gpu_is_refused(library, tmp_path):
     library.status = 100
     with pytest.raises(StartError, match=r"no usable GPU .cudaMemGetInfo failed with CUDA error 100"):
         found("cuda", tmp_path)
+
+
+def test_without_libcudart_the_gpu_is_refused(library, tmp_path, monkeypatch):
+    def missing(name):
+        raise OSError(f"{name}: cannot open shared object file")
+
+    monkeypatch.setattr(ctypes, "CDLL", missing)
+    with pytest.raises(StartError, match=r"no usable GPU .libcudart is missing"):
+        found("cuda", tmp_path)
+    assert tensorrt.library_version() == "unknown"
 
 
 def test_buffers_are_pinned_while_they_live(library):
@@ -147,6 +165,26 @@ class WithoutGraphs(OnTheCpu):
 
     def listed(self, *, graphs):
         return [("NoSuchProvider", {})] if graphs else super().listed(graphs=graphs)
+
+
+def test_a_model_with_a_free_axis_runs_on_the_device_as_its_batches_come():
+    model = mlp()
+    free = Signature((TensorSpec("features", "FP32", (-1, -1)),), model.outputs)
+    session = Session(model.proto.SerializeToString(), free, 1, "a.onnx", OnTheCpu("cpu", 8, (), False, "cpu"))
+    (found,) = session.run((np.ones((3, 8), dtype=np.float32),))
+    assert found.shape == (3, 3)
+    assert not session.graphs
+
+
+def test_a_variant_is_made_ready_on_the_device(monkeypatch, tmp_path):
+    manifest = write_artifact(tmp_path, mlp())
+    monkeypatch.setattr(variants, "require", lambda name: None)
+    monkeypatch.setattr(accelerator, "find", lambda *rest: OnTheCpu("cpu", 8, (), False, "cpu"))
+    models = variants.load_models(ServingOptions(str(tmp_path), "original", "tiny", provider="cuda", max_batch=8), 1)
+    models.close()
+    assert models.signature.inputs == manifest.inputs
+    assert not models.exhausted
+    assert set(models.current.session._runs._buffers) == {1, 2, 4, 8}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The provider asked for is the one that runs, or the replica does not start and says why."""
 
+import importlib.metadata
 from collections import Counter
 from types import SimpleNamespace
 
@@ -64,6 +65,15 @@ def test_a_missing_library_is_named_with_what_to_do(library, reason, words):
     name = "tensorrt" if "tensorrt" in library else "cuda"
     with pytest.raises(StartError, match=f"--provider {name}: {words}"):
         require(name, missing(library, reason), available=[PROVIDERS[name]])
+
+
+def test_two_onnx_runtimes_in_one_place_are_named_as_the_cause(monkeypatch):
+    both = [SimpleNamespace(metadata={"Name": name}) for name in ("onnxruntime", "onnxruntime-gpu")]
+    monkeypatch.setattr(importlib.metadata, "distributions", lambda: both)
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "1.31.1")
+    words = "onnxruntime 1.31.1 and onnxruntime-gpu 1.31.1 has no .* overwrite each other: uninstall both"
+    with pytest.raises(StartError, match=words):
+        require("cuda", available=["CPUExecutionProvider"])
 
 
 def test_with_all_libraries_there_is_nothing_to_say():

@@ -1,5 +1,7 @@
 """What a replica may use is read from its affinity and its control groups, of either version."""
 
+import os
+
 import pytest
 
 from slipstream_runtime.model.quota import memory_bytes, processors
@@ -48,6 +50,17 @@ QUOTAS = {
 @pytest.mark.parametrize(("files", "expected"), QUOTAS.values(), ids=QUOTAS)
 def test_the_quota_is_a_number_of_processors(tmp_path, files, expected):
     assert processors(tree(tmp_path, files), affinity=8) == expected
+
+
+def test_the_affinity_is_the_process_s_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 2, 5}, raising=False)
+    assert processors(tmp_path) == 3.0
+
+
+def test_where_there_is_no_affinity_all_processors_count(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    assert processors(tmp_path) == 6.0
 
 
 def test_the_affinity_bounds_the_quota(tmp_path):

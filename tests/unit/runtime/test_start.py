@@ -93,3 +93,8 @@ def test_a_descriptor_that_is_no_listening_socket_is_refused(folder):
 )
 def test_bad_options_are_named(folder, options, words):
     assert words in refused(folder, **options)
+
+
+@pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
+def test_a_provider_that_is_not_there_is_never_replaced_by_another(folder, provider):
+    assert f"--provider {provider}: onnxruntime " in refused(folder, provider=provider)
