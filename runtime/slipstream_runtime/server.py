@@ -5,6 +5,7 @@ import gc
 import logging
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from slipstream_runtime.observing.lag import LagProbe
 from slipstream_runtime.observing.telemetry import Telemetry
 from slipstream_runtime.observing.tracing import Tracer, open_tracer
 from slipstream_runtime.plane import DataPlane
+from slipstream_runtime.rest.aside import SWITCH_SECONDS, Aside
 from slipstream_runtime.rest.bridge import App
 from slipstream_runtime.rest.infer import Pages
 from slipstream_runtime.rest.infer_exchange import Desk
@@ -40,6 +42,7 @@ from slipstream_runtime.rest.listener import Listener
 from slipstream_runtime.rest.pages.served import Served
 from slipstream_runtime.rest.ports import Ports
 from slipstream_runtime.rest.probes import Probes
+from slipstream_runtime.rest.sockets import allow_descriptors
 
 if TYPE_CHECKING:
     from slipstream_runtime.rpc.listener import Listener as RpcListener
@@ -54,6 +57,9 @@ LATECOMER_SECONDS = 1.0
 
 COLLECT_EVERY = 10_000
 """Containers made between two garbage collections: requests leave no cycles behind, so that each finds nothing."""
+
+SPARE_DESCRIPTORS = 512
+"""Open files besides the connections: those being refused, of the model, of the metrics."""
 
 KILLED = 128 + signal.SIGTERM
 
@@ -147,6 +153,8 @@ async def _start(replica: Replica, prepared: Prepared) -> None:
     gc.collect()
     gc.freeze()  # what start-up made is looked at by no later collection
     gc.set_threshold(COLLECT_EVERY)
+    sys.setswitchinterval(SWITCH_SECONDS)
+    allow_descriptors(prepared.options.max_connections + SPARE_DESCRIPTORS)
     replica.infer.start()
     if replica.grpc is not None:
         await replica.grpc.start()
@@ -224,7 +232,8 @@ def _infer(prepared: Prepared, core: _Core, caches: Caches | None, tracer: Trace
         served = Served(options.model, manifest, digest, lambda: models.current.name, core.batcher.max_rows, keys)
         return build_api(served, core.health, core.telemetry)
 
-    desk = Desk(prepared.gate, core.plane, core.telemetry, caches.responses if caches else None, tracer)
+    responses = caches.responses if caches else None
+    desk = Desk(prepared.gate, core.plane, core.telemetry, Aside(), responses, tracer)
     pages = Pages(options.model, models.signature, desk, LateApp(api))
     limits = Limits(connections=options.max_connections)
     return Listener(pages.route, prepared.ports.infer, limits, core.telemetry, shared=prepared.ports.shared)

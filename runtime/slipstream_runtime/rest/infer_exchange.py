@@ -14,6 +14,7 @@ from slipstream_runtime.observing.tracing import Trace, Tracer
 from slipstream_runtime.plane import DataPlane
 from slipstream_runtime.protocol.reply import Answer, Batch
 from slipstream_runtime.protocol.request import InferRequest
+from slipstream_runtime.rest.aside import Aside
 from slipstream_runtime.rest.exchange import FAILED, Exchange, Line
 from slipstream_runtime.rest.head import Head
 
@@ -35,6 +36,7 @@ class Desk:
     gate: Gate
     plane: DataPlane
     telemetry: Telemetry
+    aside: Aside
     responses: ResponseCache | None = None
     tracer: Tracer | None = None
 
@@ -133,7 +135,6 @@ class InferExchange(Exchange):
         self._desk.plane.submit(request, caller, self)
 
     def _decode_aside(self, body: bytes, caller: Caller) -> None:
-        """Decode on a thread; it holds the interpreter only for as long as one switch interval at a time."""
         begun = monotonic()
 
         def submit(decoded: "asyncio.Future[InferRequest]") -> None:
@@ -148,7 +149,7 @@ class InferExchange(Exchange):
             except Exception:  # noqa: BLE001  # as above
                 self._broken()
 
-        asyncio.get_running_loop().run_in_executor(None, self._form.decode, body).add_done_callback(submit)
+        self._desk.aside.decode(self._form.decode, body, submit)
 
     def set_result(self, answer: Answer, /) -> None:
         """Encode and send the answer."""

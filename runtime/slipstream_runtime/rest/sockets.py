@@ -1,5 +1,6 @@
 """Listening sockets: bound here, or inherited."""
 
+import resource
 import socket
 from contextlib import suppress
 
@@ -49,3 +50,11 @@ def inherit(fd: int) -> socket.socket:
         )
     sock.setblocking(False)
     return sock
+
+
+def allow_descriptors(count: int) -> None:
+    """Raise this process's own limit on open files to `count`, or as far as the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

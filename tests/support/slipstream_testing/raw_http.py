@@ -11,9 +11,10 @@ from typing import Any
 import uvloop
 
 from slipstream_runtime.errors import OverloadedError, ServingError
+from slipstream_runtime.observing.telemetry import Telemetry
 from slipstream_runtime.rest.exchange import Exchange, Line
 from slipstream_runtime.rest.head import Head
-from slipstream_runtime.rest.hub import Page
+from slipstream_runtime.rest.hub import Page, Route
 from slipstream_runtime.rest.limits import Limits
 from slipstream_runtime.rest.listener import Listener
 from slipstream_runtime.rest.responses import rest
@@ -32,6 +33,13 @@ def on_uvloop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., N
             runner.run(test(*arguments, **named))
 
     return run
+
+
+async def until(question: Callable[[], object]) -> None:
+    """Wait until the answer is yes."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not question():  # noqa: ASYNC110  # what is asked about tells nobody of it
+            await asyncio.sleep(0.002)
 
 
 @dataclass
@@ -112,7 +120,7 @@ class Caller:
         """Read one answer."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             lines = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-            headers = dict(line.lower().split(": ", 1) for line in lines[1:] if line)
+            headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines[1:] if line)}
             length = 0 if head_only else int(headers.get("content-length", 0))
             return Reply(int(lines[0].split()[1]), headers, await self.reader.readexactly(length))
 
@@ -151,9 +159,7 @@ class Listening:
 
     async def falls_to(self, connections: int) -> None:
         """Wait until no more connections than that are open."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while self.listener.connections > connections:  # noqa: ASYNC110  # the listener tells nobody of it
-                await asyncio.sleep(0.005)
+        await until(lambda: self.listener.connections <= connections)
 
     @asynccontextmanager
     async def caller(self, host: str = "127.0.0.1") -> AsyncIterator[Caller]:
@@ -166,19 +172,27 @@ class Listening:
 
 
 @asynccontextmanager
-async def listening(limits: Limits | None = None, host: str = "127.0.0.1") -> AsyncIterator[Listening]:
-    """Listen with the test pages until the block ends."""
-    desk = Desk()
+async def serving(
+    route: Route, limits: Limits, telemetry: Telemetry | None = None, host: str = "127.0.0.1", desk: Desk | None = None
+) -> AsyncIterator[Listening]:
+    """Listen with any pages until the block ends."""
     sock: socket.socket = bind("port", host, 0)
-    listener = Listener(desk.route, sock, limits or Limits())
+    listener = Listener(route, sock, limits, telemetry)
     listener.start()
-    port = sock.getsockname()[1]
-    served = Listening(listener, desk, port)
+    served = Listening(listener, desk or Desk(), sock.getsockname()[1])
     try:
         yield served
     finally:
         served.stop()
         await listener.drain(0, 1)
+
+
+@asynccontextmanager
+async def listening(limits: Limits | None = None, host: str = "127.0.0.1") -> AsyncIterator[Listening]:
+    """Listen with the test pages until the block ends."""
+    desk = Desk()
+    async with serving(desk.route, limits or Limits(), host=host, desk=desk) as served:
+        yield served
 
 
 def request(method: str = "POST", target: str = "/", body: bytes = b"", *lines: str, version: str = "1.1") -> bytes:
