@@ -22,6 +22,7 @@ from slipstream_runtime.batching.policy import (
 from slipstream_runtime.batching.runners import Runner
 from slipstream_runtime.errors import DeadlineError, ModelFailedError, ServingError, UnavailableError
 from slipstream_runtime.observing.health import WEDGED_SECONDS
+from slipstream_runtime.observing.logs import cause
 from slipstream_runtime.observing.telemetry import Telemetry
 from slipstream_runtime.protocol.reply import Answer, Batch, Reply
 from slipstream_runtime.protocol.signature import Tensors
@@ -265,7 +266,7 @@ class Batcher:
         now = self.clock()
         if now - self._reported >= 1:
             self._reported = now
-            logger.error("the session failed on a request: %.300s", str(error).replace("\n", " "))
+            logger.error("the session failed on a request: %s", cause(error))
 
     def _refuse(self, expired: Sequence[Entry]) -> None:
         for entry in expired:

@@ -5,6 +5,7 @@ An exception is written as its type and where it came from: its message may quot
 
 import json
 import logging
+import re
 import sys
 import time
 import traceback
@@ -15,6 +16,8 @@ BURST = 5
 """Records of one kind in one window; the rest is counted and told with the next window's first."""
 
 WINDOW_SECONDS = 10.0
+
+OPERATOR = re.compile(r"running [A-Za-z0-9_]{1,100} node\. Name:'[^'\n]{0,200}'")
 
 STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "suppressed"}
 
@@ -27,6 +30,15 @@ def configure(form: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
+
+
+def cause(error: BaseException) -> str:
+    """Return what may be told of an error of the session: its type, and the failed operator where it names one.
+
+    What ONNX Runtime says after that may quote a tensor, such as an index that was out of bounds.
+    """
+    found = OPERATOR.search(str(error))
+    return f"{type(error).__name__}, {found[0]}" if found else type(error).__name__
 
 
 class RateLimit(logging.Filter):

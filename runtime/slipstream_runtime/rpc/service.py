@@ -15,6 +15,7 @@ from slipstream_runtime.errors import (
     ServingError,
     UnsupportedError,
 )
+from slipstream_runtime.observing.logs import cause
 from slipstream_runtime.observing.telemetry import AUTHENTICATION, BODY, CONNECTIONS, GRPC, Telemetry
 from slipstream_runtime.observing.tracing import Trace, Tracer
 from slipstream_runtime.plane import DataPlane
@@ -227,7 +228,7 @@ class Inference:
     def set_exception(self, error: Exception, /) -> None:
         """Send why there is no answer."""
         if not isinstance(error, ServingError):
-            logger.error("a request failed inside the replica: %.300s", str(error).replace("\n", " "))
+            logger.error("a request failed inside the replica (%s)", cause(error))
             error = ServingError(FAILED)
         self._service.telemetry.in_flight -= 1
         self._fail(error)

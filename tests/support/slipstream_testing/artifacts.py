@@ -81,6 +81,14 @@ def reciprocal() -> TinyModel:
     return TinyModel(_model(nodes, *specs, {}), *specs, {"x": np.ones((2, 1), dtype=np.float32)})
 
 
+def looking_up() -> TinyModel:
+    """Return a model that looks its `index` up in a table of four rows, and fails on an index beyond it."""
+    specs = (TensorSpec("index", "INT64", (-1, 1)),), (TensorSpec("row", "FP32", (-1, 1, 2)),)
+    nodes = [helper.make_node("Gather", ["table", "index"], ["row"])]
+    weights = {"table": np.arange(8, dtype=np.float32).reshape(4, 2)}
+    return TinyModel(_model(nodes, *specs, weights), *specs, {"index": np.arange(4, dtype=np.int64).reshape(4, 1)})
+
+
 def slow(name: str = "rounds") -> TinyModel:
     """Return a model that counts to each batch's largest number, and so can be told how long to take."""
     body = helper.make_graph(

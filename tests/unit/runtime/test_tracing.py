@@ -1,4 +1,4 @@
-"""Requests are told to an OpenTelemetry collector, spoken to as OTLP over HTTP; a collector that is gone costs nothing."""
+"""Requests are told to an OpenTelemetry collector by OTLP over HTTP; a collector that is gone costs nothing."""
 
 import queue
 import threading
