@@ -79,9 +79,10 @@ def _head(fields: dict[bytes, bytes]) -> Head:
         _check(fields)
         timeout = fields.get(b"grpc-timeout")
         seconds = None if timeout is None else _seconds(timeout)
-        return Head(
-            fields.get(b":path", b""), fields.get(b"authorization"), seconds, traceparent=fields.get(b"traceparent")
-        )
+        token = fields.get(b"authorization")
+        if token is not None:  # perf_analyzer sends the blank after the colon of `-H "authorization: ..."` as well
+            token = token.strip()
+        return Head(fields.get(b":path", b""), token, seconds, traceparent=fields.get(b"traceparent"))
     except ServingError as error:
         return Head(fields.get(b":path", b""), refusal=error)
 
