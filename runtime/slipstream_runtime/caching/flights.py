@@ -29,10 +29,11 @@ class Flights:
     def join(self, key: bytes, caller: Waiting) -> bool:
         """Let `caller` wait for the computation of `key`; return whether there is one that comes in time.
 
-        One that was asked for with a later deadline may be queued behind it, and would come too late.
+        One that was asked for with a later deadline may be queued behind it, and would come too late. One whose
+        callers have all gone is joined too, as long as nobody has asked whether it is `done`, and so dropped it.
         """
         flight = self.by_key.get(key)
-        if flight is None or caller.deadline < flight.deadline or flight.done():
+        if flight is None or caller.deadline < flight.deadline:
             return False
         flight.callers.append(caller)
         return True

@@ -160,6 +160,15 @@ async def test_when_the_last_caller_leaves_the_computation_is_dropped_and_nobody
     assert reply.done()
 
 
+async def test_a_computation_that_nobody_has_dropped_yet_is_joined_although_its_callers_have_gone(cache, model):
+    ask(cache, model, row(1)).cancel()
+    reply = ask(cache, model, row(1))
+    assert len(model.replies) == 1
+    assert not model.replies[0].done()
+    model.finish()
+    assert reply.done()
+
+
 async def test_an_error_reaches_every_caller_once_and_is_not_kept(cache, model):
     replies = [ask(cache, model, row(1)) for _ in range(2)]
     model.replies[0].set_exception(ModelFailedError("no"))
@@ -196,7 +205,7 @@ async def test_a_request_refused_at_once_leaves_nothing_to_join(cache, model):
 
     reply = asyncio.get_running_loop().create_future()
     with pytest.raises(OverloadedError):
-        cache.submit(row(1), ALICE, reply, refuse)
+        cache.submit(row(1), ALICE, reply, refuse, 1, 150.0)
     assert not reply.done()
     ask(cache, model, row(1))
     assert len(model.replies) == 1
