@@ -50,9 +50,9 @@ def test_the_second_failure_gives_the_device_up_without_another_run():
     device = Device(rows=4)
     within = WithinMemory(device.run, 8)
     within.run(batch(8))
-    device.rows = 0
+    device.rows = 2
     with pytest.raises(ModelFailedError, match="memory is exhausted"):
-        within.run(batch(2))
+        within.run(batch(4))
     device.runs.clear()
     with pytest.raises(ModelFailedError, match="memory is exhausted"):
         within.run(batch(1))
