@@ -5,15 +5,18 @@ import math
 import sys
 from collections.abc import Callable
 from time import monotonic, perf_counter
+from typing import TYPE_CHECKING
 
 from slipstream_runtime.caching.flights import Compute, Flight, Flights, Waiting
 from slipstream_runtime.caching.keys import context_digest, tensors_key, tensors_sample
 from slipstream_runtime.caching.lru import ByteLru
-from slipstream_runtime.caching.shared import SharedLevel
 from slipstream_runtime.caching.worth import Worth
 from slipstream_runtime.observing.telemetry import Telemetry
 from slipstream_runtime.protocol.reply import Answer, Reply
 from slipstream_runtime.protocol.signature import Array, Tensors
+
+if TYPE_CHECKING:
+    from slipstream_runtime.caching.shared import SharedLevel
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +40,7 @@ class AnswerCache:
         telemetry: Telemetry,
         saved: Callable[[], float | None],
         *,
-        shared: SharedLevel | None = None,
+        shared: "SharedLevel | None" = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._store = store

@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from slipstream_contract.serving import ServingOptions
 from slipstream_runtime.caching.cache import AnswerCache
@@ -11,10 +12,12 @@ from slipstream_runtime.caching.entries import Entries
 from slipstream_runtime.caching.lru import ByteLru
 from slipstream_runtime.caching.responses import ResponseCache
 from slipstream_runtime.caching.saving import ComputeShare, WholeRequest
-from slipstream_runtime.caching.shared import SharedLevel
 from slipstream_runtime.errors import StartError
 from slipstream_runtime.observing.telemetry import Telemetry
 from slipstream_runtime.protocol.signature import Signature
+
+if TYPE_CHECKING:
+    from slipstream_runtime.caching.shared import SharedLevel
 
 ADDRESS = re.compile(r"rediss?://[^\s/]+(/\d*)?")
 
@@ -25,7 +28,7 @@ class Caches:
 
     answers: AnswerCache
     responses: ResponseCache
-    shared: SharedLevel | None
+    shared: "SharedLevel | None"
 
     def switch(self, variant: str) -> None:
         """Answer for `variant` from now on; call it where the batcher is switched."""
@@ -68,6 +71,8 @@ def open_caches(
         return None
     shared = None
     if address is not None:
+        from slipstream_runtime.caching.shared import SharedLevel  # noqa: PLC0415  # Redis' client: only where used
+
         entries = Entries(address.secret, artifact, signature)
         shared = SharedLevel(address.url, entries, options.cache_ttl_seconds, telemetry.redis, expected)
     store = ByteLru(options.cache_bytes, options.cache_ttl_seconds)

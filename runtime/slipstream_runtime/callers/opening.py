@@ -1,7 +1,6 @@
 """Makes the gate that the options ask for."""
 
 from slipstream_contract.serving import ServingOptions
-from slipstream_runtime.callers.api_server import ApiServer
 from slipstream_runtime.callers.gate import Gate, OpenGate
 from slipstream_runtime.callers.keys import KeysGate
 from slipstream_runtime.callers.tokens import TokenReviewGate
@@ -16,5 +15,7 @@ def open_gate(options: ServingOptions) -> Gate:
     if options.authentication == "none":
         return OpenGate()
     if options.authentication == "token-review":
+        from slipstream_runtime.callers.api_server import ApiServer  # noqa: PLC0415  # aiohttp: 20 MiB, only where used
+
         return TokenReviewGate(ApiServer(options.model))
     return KeysGate(options.keys_file)
