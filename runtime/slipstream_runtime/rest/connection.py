@@ -217,7 +217,8 @@ class Connection(asyncio.Protocol):
         self._since = self._hub.now
         error = exchange.refusal()
         if error is not None:
-            exchange.close = head.expects  # who asked first may send the body or not, so what follows is unclear
+            if head.expects:  # who asked first may send the body or not, so that what follows is unclear
+                self._ended = exchange.close = True
             exchange.fail(error)
         elif head.expects and alone and not self._buffer:
             self._write(CONTINUE)
@@ -275,9 +276,10 @@ class Connection(asyncio.Protocol):
 
         A socket that is closed with bytes unread resets the connection, which destroys what the caller has not read.
         """
+        unread = self._ended or self._body is not None
         self._abandon()
         self._since = self._hub.now
-        if self._ended and not self._transport.is_closing():
+        if unread and not self._transport.is_closing():
             self._lingering = True
             self._transport.write_eof()
         else:
@@ -316,13 +318,18 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         """End an idle connection."""
-        self._end()
+        if self._lingering:
+            self._transport.abort()
+        else:
+            self._transport.close()
 
     def check(self, now: float) -> None:
         """Act if it has waited too long for its caller."""
-        waited, limits = now - self._since, self._hub.limits
+        limits = self._hub.limits
+        now -= limits.tick  # what is compared with it may be so much older than it says
+        waited = now - self._since
         if self._blocked >= 0 or self._transport.is_closing():
-            self._check_unread(now, waited)
+            self._check_unread(waited)
         elif self._lingering:
             if waited > limits.linger:
                 self._transport.abort()
@@ -335,10 +342,10 @@ class Connection(asyncio.Protocol):
         elif self._first is None and waited > limits.idle:
             self._transport.close()
 
-    def _check_unread(self, now: float, waited: float) -> None:
+    def _check_unread(self, waited: float) -> None:
         unread = self._transport.get_write_buffer_size()
         if unread < self._blocked:
-            self._blocked, self._since = unread, now
+            self._blocked, self._since = unread, self._hub.now
         elif waited > self._hub.limits.unread:
             self._transport.abort()
 

@@ -59,7 +59,7 @@ class Head:
         if version == "1.1" and b"host" not in self.fields:
             raise malformed("the Host header is missing")
         self.length = _length(self.fields, version)
-        self.expects = _expects(self.fields)
+        self.expects = _expects(self.fields) and version == "1.1"
         self.mode = _mode(self.fields, version)
         self.quick = self.mode == PERSISTENT and method != b"HEAD"
         """Whether its answer needs nothing special."""

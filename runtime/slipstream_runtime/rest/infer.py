@@ -110,6 +110,10 @@ class Fault(Waiting):
         self._error = error
         self._gate = gate
 
+    def refusal(self) -> ServingError | None:
+        """Refuse whom we know before the body is read."""
+        return self._error if self._gate.known(self.head.authorization) else None
+
     async def work(self, _body: bytes) -> None:
         """Refuse."""
         await check_caller(self._gate, self.head)
@@ -135,6 +139,6 @@ def _patience(head: Head) -> float | None:
     value = head.fields.get(TIMEOUT)
     if value is None:
         return None
-    if not value.isdigit() or not 0 < int(value[:10]) <= LONGEST_TIMEOUT_MILLISECONDS:
+    if not value.isdigit() or len(value) > 8 or not 0 < int(value) <= LONGEST_TIMEOUT_MILLISECONDS:
         raise BadRequestError(f"{TIMEOUT.decode()}: must be a whole number of milliseconds, 1 to 86400000")
     return int(value) / 1000

@@ -7,7 +7,9 @@ MAX_BODY_BYTES = 8 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Limits:
-    """Times in seconds; every one is checked by one timer for all connections, so at most `tick` late.
+    """Times in seconds.
+
+    All are checked by one timer for every connection, so never early, and at most twice `tick` late.
 
     Attributes:
         connections: open at most; a further one is answered 503 and closed.

@@ -272,7 +272,29 @@ async def test_whoever_asks_first_and_is_refused_starts_anew():
     async with listening() as served, served.caller() as caller:
         answer = await caller.ask(request("POST", "/refused", b"x", "Expect: 100-continue")[:-1])
         assert (answer.code, answer.headers["connection"]) == (429, "close")
+        caller.send(b"x" + GET)  # it may send the body, or not: nothing that follows is taken for a request
+        caller.writer.write_eof()
         assert await caller.ended()
+
+
+@on_uvloop
+async def test_a_refusal_reaches_a_caller_who_is_still_sending():
+    async with listening() as served, served.caller() as caller:
+        whole = request("POST", "/refused", b"x" * 1_000_000, "Connection: close")
+        caller.send(whole[:1000])
+        answer = await caller.reply()
+        caller.send(whole[1000:])
+        assert (answer.code, answer.headers["connection"]) == (429, "close")
+        caller.writer.write_eof()
+        assert await caller.ended()
+
+
+@on_uvloop
+async def test_draining_waits_for_no_refused_caller():
+    async with listening(Limits(linger=1000.0)) as served, served.caller() as caller:
+        assert (await caller.ask(b"nonsense\r\n\r\n")).code == 400
+        served.stop()
+        assert await served.listener.drain(0, 10)
 
 
 @on_uvloop

@@ -158,6 +158,7 @@ REFUSED = {
     "no time": (request("POST", INFER, b"", "X-Request-Timeout-Ms: 0"), 400),
     "too long a time": (request("POST", INFER, b"", "X-Request-Timeout-Ms: 99999999999"), 400),
     "a binary short form": (request("POST", "/predict", b"", "Inference-Header-Content-Length: 0"), 400),
+    "an endless time": (request("POST", INFER, b"", "X-Request-Timeout-Ms: 0000000005" + "9" * 5000), 400),
     "no JSON": (request(target=INFER, body=b"nonsense"), 400),
 }
 
@@ -173,6 +174,14 @@ async def test_bad_requests_are_refused_and_the_connection_goes_on(data, code):
             assert (reply.headers.get("allow") == "POST") == (code == 405)
         assert (await caller.ask(request("GET", "/page"))).body == b"page"
         assert served.plane.submitted == []
+
+
+@on_uvloop
+async def test_what_the_head_gives_away_is_refused_before_the_body_is_read():
+    async with infer_pages() as served, served.caller() as caller:
+        whole = request(target="/v2/models/other/infer", body=b"x" * 1000)
+        assert (await caller.ask(whole[:-500])).code == 404
+        assert (await caller.ask(whole[-500:] + request("GET", "/page"))).body == b"page"
 
 
 @on_uvloop
