@@ -67,6 +67,7 @@ _PASSED_ON = (
     ("report", ("slipstream_builder", "report"), _BUILDER, "write an artifact's report again"),
     ("serve", ("slipstream_runtime",), _RUNTIME, "serve one variant of an artifact"),
     ("bench", ("slipstream_runtime.load",), _RUNTIME, "load a served model"),
+    ("key", ("slipstream_runtime.callers",), _RUNTIME, "make a key for a caller of a served model"),
     ("operator", ("slipstream_operator.cluster",), _OPERATOR, "run the operator in or against a cluster"),
 )
 """Commands that other programs of the distribution carry out, each with its own --help."""

@@ -10,7 +10,7 @@ from slipstream_runtime.errors import StartError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the key to standard output and return the exit code."""
-    parser = argparse.ArgumentParser(prog="slipstream_runtime.callers", description="Make a key for a caller.")
+    parser = argparse.ArgumentParser(prog="slipstream key", description="Make a key for a caller.")
     parser.add_argument("name", help="who the caller is; callers of one name share what is cached")
     try:
         key, line = make_key(parser.parse_args(arguments).name)

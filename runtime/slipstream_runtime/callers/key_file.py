@@ -19,7 +19,7 @@ KEY_BYTES = 32
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,62}")
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
-HOW_TO_MAKE = "`python -m slipstream_runtime.callers NAME` makes one"
+HOW_TO_MAKE = "`slipstream key NAME` makes one"
 
 
 def parse_keys(text: str) -> Mapping[bytes, Caller]:

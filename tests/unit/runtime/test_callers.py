@@ -82,7 +82,7 @@ def test_a_missing_file_and_one_that_everyone_may_write_are_refused(file):
 
 
 def test_without_a_file_both_ways_out_are_told():
-    with pytest.raises(StartError, match=r"--keys-file.*callers NAME.*--authentication none"):
+    with pytest.raises(StartError, match=r"--keys-file.*slipstream key NAME.*--authentication none"):
         open_gate(ServingOptions("a", "v", "m"))
 
 
