@@ -85,20 +85,20 @@ class Supervisor:
         starts = asyncio.gather(*(one.started for one in self._fleet.members))
         await asyncio.wait((starts, self._stop), return_when=asyncio.FIRST_COMPLETED)
         if self._stop.done():
-            starts.cancel()
-            return
+            return  # the workers still tell how their start went, which nobody asks any more
         for problem in starts.result():
             if problem is not None:
                 raise StartError(problem)
         await self._fleet.ask()
         self._fleet.serving = True
         logger.info(
-            "ready: model %s variant %s on port %d, metrics on port %d, %d processes",
+            "ready: model %s variant %s on port %d, metrics on port %d, %d processes%s",
             self._options.model,
             self._options.variant,
             self._ports.infer.getsockname()[1],
             self._ports.metrics.getsockname()[1] if self._ports.metrics else 0,
             self._plan.processes,
+            f", gRPC on port {self._ports.grpc.getsockname()[1]}" if self._ports.grpc else "",
         )
 
     def _add(self) -> None:
