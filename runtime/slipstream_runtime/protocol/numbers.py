@@ -39,6 +39,7 @@ CHUNK_BYTES = 1 << 16
 _BLANK = b" \t\r\n"
 _NUMBER = b"0123456789+-.eE" + _BLANK
 _WORD = b"truefals" + _BLANK
+_STRUCTURE = b"[]," + _BLANK
 _FLATTEN = bytes.maketrans(b"[]", b"  ")
 _DECODERS: dict[type, msgspec.json.Decoder[list[Any]]] = {
     bool: msgspec.json.Decoder(list[bool]),
@@ -72,7 +73,8 @@ def list_shape(spec: TensorSpec, data: bytes) -> tuple[int, ...]:
         raise BadRequestError(f"input {spec.name!r}: data: Expected `{_element(spec)}`, got something else")
     end = skeleton.index(b"]") + 1
     part = skeleton[depth - 1 : end]
-    sizes = [len(part) - 1 if data.translate(None, b"[]," + _BLANK) else 0]
+    # Without a comma the innermost lists have one element or none, which only the elements tell.
+    sizes = [len(part) - 1 if len(part) > 2 or data.translate(None, _STRUCTURE) else 0]
     for level in range(2, depth + 1):
         length = skeleton.find(b"]" * level) + level - (depth - level)
         size = max(0, length - 1) // (len(part) + 1)
@@ -94,7 +96,8 @@ def parse_numbers(spec: TensorSpec, data: bytes, count: int) -> bytearray:
     filled = 0
     decoder = _DECODERS[CODES[spec.datatype][1]]
     try:
-        for text in _chunks(data.translate(_FLATTEN)):
+        flat = data.translate(_FLATTEN)
+        for text in (flat,) if len(flat) <= CHUNK_BYTES else _chunks(flat):
             values = decoder.decode(b"[%b]" % text)
             packer(spec.datatype, len(values)).pack_into(buffer, filled, *values)
             filled += len(values) * step
