@@ -70,7 +70,7 @@ def list_shape(spec: TensorSpec, data: bytes) -> tuple[int, ...]:
         found = "no list" if depth == 0 else "too many nested lists"
         raise BadRequestError(f"input {spec.name!r}: data has {found}; send a list of at most {DEEPEST} levels")
     if skeleton.translate(None, b"[],"):
-        raise BadRequestError(f"input {spec.name!r}: data: Expected `{_element(spec)}`, got something else")
+        raise BadRequestError(f"input {spec.name!r}: data: Expected `{_element(spec)}`, got {_other(spec)}")
     end = skeleton.index(b"]") + 1
     part = skeleton[depth - 1 : end]
     # Without a comma the innermost lists have one element or none, which only the elements tell.
@@ -121,6 +121,10 @@ def _chunks(text: bytes) -> Iterator[bytes]:
         end = len(text) if end < 0 else end
         yield text[start:end]
         start = end + 1
+
+
+def _other(spec: TensorSpec) -> str:
+    return "a number, text or null" if spec.datatype == "BOOL" else "text, true, false or null"
 
 
 def _element(spec: TensorSpec) -> str:

@@ -70,7 +70,7 @@ def _tensors(card: dict[str, Any]) -> str:
 def _size(count: int) -> str:
     if count < 10_000:
         return f"{count} B"
-    return f"{count / 1024:.0f} KiB" if count < 10 << 20 else f"{count / (1 << 20):.1f} MiB"
+    return f"{count / 1024:.0f} KiB" if count < 1 << 20 else f"{count / (1 << 20):.1f} MiB"
 
 
 def _time(seconds: float) -> str:
