@@ -8,6 +8,7 @@ import pytest
 from slipstream_contract.manifest import TensorSpec
 from slipstream_runtime.errors import BadRequestError, UnsupportedError
 from slipstream_runtime.protocol.decoding import Decoder
+from slipstream_runtime.protocol.numbers import CHUNK_BYTES
 from slipstream_runtime.protocol.signature import Signature
 from slipstream_runtime.protocol.strings import MAX_STRINGS
 
@@ -382,3 +383,11 @@ def test_a_missing_axis_in_only_one_input_is_no_single_row():
     assert decode_named(two, b'{"x": [1, 2], "z": [3, 4]}').rows == 1
     with pytest.raises(BadRequestError, match=r"input 'x': shape \[2\] does not fit"):
         decode_named(two, b'{"x": [1, 2], "z": [[3, 4]]}')
+
+
+@pytest.mark.parametrize("data", [b"[[%b1],[]]", b"[[%b],[1]]"], ids=["after", "before"])
+def test_an_empty_list_beside_a_full_one_is_found_at_the_edge_of_a_chunk_too(data):
+    column = Signature((TensorSpec("x", "FP32", (-1, 1)),), ONE.outputs)
+    for blanks in (0, CHUNK_BYTES):
+        with pytest.raises(BadRequestError, match="differ in length"):
+            decode_named(column, b'{"x":%b}' % (data % (b" " * blanks)))
