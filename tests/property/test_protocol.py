@@ -252,5 +252,6 @@ def test_long_lists_are_read_in_chunks_to_the_same_numbers(datatype):
     signature = Signature((spec,), (spec,))
     for data in (array.ravel().tolist(), array.tolist()):
         tensor = {"name": "t0", "shape": array.shape, "datatype": datatype, "data": data}
-        request = Decoder(signature).infer(json.dumps({"inputs": [tensor]}).encode(), None)
-        assert np.array_equal(request.tensors[0], array)
+        for separators in ((",", ":"), (", ", ": ")):
+            body = json.dumps({"inputs": [tensor]}, separators=separators).encode()
+            assert np.array_equal(Decoder(signature).infer(body, None).tensors[0], array)
