@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from slipstream_runtime.batching.policy import (
     own_seconds,
     shared_seconds,
 )
-from slipstream_runtime.batching.runners import Runner
+from slipstream_runtime.batching.runners import Runner, Work
 from slipstream_runtime.errors import DeadlineError, ModelFailedError, ServingError, UnavailableError
 from slipstream_runtime.observing.health import WEDGED_SECONDS
 from slipstream_runtime.observing.logs import cause
@@ -37,6 +38,9 @@ LATE_SECONDS = 0.001
 
 WEDGED = "the model does not end its batch, and the replica will be restarted; retry later"
 RETRY_SECONDS = 10
+
+STRETCHING = 0.1
+"""The weight of the latest batch in how much longer batches take in a row than they do by themselves."""
 
 WATCH_SECONDS = 5.0
 """How often a running batch is looked at for being wedged."""
@@ -60,12 +64,19 @@ class _Running:
     rows: int
     started: float
     expected: float
+    run: Run
     variant: str
     curves: ShapedCurves
 
 
+_Result = tuple[_Running, list[Outcome], float]
+
+
 class Batcher:
     """Queues requests and runs them together, one batch at a time.
+
+    Everything happens on the event loop, but for a runner's thread that takes its next batch itself: what taking
+    touches is guarded by a lock.
 
     `clock` gives deadlines their meaning; the event loop's own is no finer than a millisecond under uvloop.
     """
@@ -86,7 +97,10 @@ class Batcher:
         self.clock = clock
         self._loop = asyncio.get_running_loop()
         self._queue = DeadlineQueue(default_patience(rules.objective_seconds))
+        self._lock = threading.Lock()
         self._running: _Running | None = None
+        self._overdue: list[Entry] = []
+        self._stretch = 1.0
         self._formed = 0
         self._delay: asyncio.TimerHandle | None = None
         self._expiry: asyncio.TimerHandle | None = None
@@ -101,9 +115,10 @@ class Batcher:
 
     def switch(self, run: Run, line: Line, variant: str) -> None:
         """Compute from the next batch on with `run`, whose latency is `line`; the running batch ends as it began."""
-        self._run, self._variant = run, variant
-        self._curves = ShapedCurves(line, self._rules.cap)
-        self._measured(self._curves)
+        with self._lock:
+            self._run, self._variant = run, variant
+            self._curves = ShapedCurves(line, self._rules.cap)
+            self._measured(self._curves)
 
     @property
     def queued_rows(self) -> int:
@@ -123,7 +138,8 @@ class Batcher:
     @property
     def running_seconds(self) -> float:
         """How long the running batch has taken, zero when the session is idle."""
-        return self.clock() - self._running.started if self._running else 0.0
+        running = self._running
+        return self.clock() - running.started if running else 0.0
 
     @property
     def wedged(self) -> bool:
@@ -141,12 +157,13 @@ class Batcher:
             elapsed = 0.0
         else:
             elapsed = now - self._turn_began
-        wait = loop_wait(self._lag, elapsed) + own_seconds(self.line, rows, self.max_rows)
-        if self._running is not None:
-            wait += max(0.0, self._running.expected - (now - self._running.started))
+        wait = own_seconds(self.line, rows, self.max_rows)
+        running = self._running
+        if running is not None:
+            wait += max(0.0, running.expected - (now - running.started))
         if self._queue.rows:
-            wait += self._queue.seconds_ahead(level_of(priority)) + (self._queue.shapes - 1) * self.line.alpha
-        return wait
+            wait += self._queue.seconds_ahead(level_of(priority)) + max(0, self._queue.shapes - 1) * self.line.alpha
+        return loop_wait(self._lag, elapsed) + max(1.0, self._stretch) * wait
 
     def submit(
         self, tensors: Tensors, rows: int, deadline: float, reply: Reply, shape: Shape = (), priority: int = 0
@@ -158,7 +175,8 @@ class Batcher:
         cost = self._row_seconds * rows if not shape else self._cost(shape, rows)
         now = self.clock()
         level = 1 if priority <= 1 else level_of(priority)
-        self._queue.push(Entry(tensors, rows, now, deadline, reply, shape, level, cost))
+        with self._lock:
+            self._queue.push(Entry(tensors, rows, now, deadline, reply, shape, level, cost))
         if deadline < self._expiry_due:
             self._expire_at(deadline, now)
         if self._running is None:
@@ -193,50 +211,70 @@ class Batcher:
         if self._delay is not None:
             self._delay.cancel()
             self._delay = None
+        with self._lock:
+            running = self._take()
+        self._refuse_overdue()
+        if running is None:
+            return
+        if not self._watched:
+            self._watched = True
+            self._loop.call_later(WATCH_SECONDS, self._watch)
+        self._runner.start(self._work(running), self._finish, self._more)
+
+    def _take(self) -> _Running | None:
+        """Make the most urgent requests the running batch, and note the overdue ones for the loop to refuse."""
         now = self.clock()
         self._formed += 1
         taken = self._queue.take(now, self._bound)
-        self._refuse(taken.expired)
+        self._overdue += taken.expired
         batch = taken.batch
         if not batch:
-            return
+            self._running = None
+            return None
         observe = self._telemetry.queue.observe
         for entry in batch:
             observe(now - entry.arrived)
         expected = self._curves.line(batch[0].shape).seconds(taken.rows)
-        self._running = _Running(batch, taken.rows, now, expected, self._variant, self._curves)
-        if not self._watched:
-            self._watched = True
-            self._loop.call_later(WATCH_SECONDS, self._watch)
-        self._runner.start(self._work(batch), self._finish)
+        self._running = _Running(batch, taken.rows, now, expected, self._run, self._variant, self._curves)
+        return self._running
 
-    def _work(self, batch: list[Entry]) -> Callable[[], tuple[list[Outcome], float]]:
+    def _more(self) -> Work | None:
+        """Return the next batch's work, on the runner's thread and at once after the last one."""
+        with self._lock:
+            last, running = self._running, self._take()
+        if running is None:
+            return None
+        if last is not None and last.expected > 0:
+            self._stretch += STRETCHING * ((running.started - last.started) / last.expected - self._stretch)
+        return self._work(running)
+
+    def _work(self, running: _Running) -> Callable[[], _Result]:
         # The batch's parts are copied here, so that nothing that happens to an entry later can shift a row.
-        run, tensors, rows = self._run, [entry.tensors for entry in batch], [entry.rows for entry in batch]
+        tensors, rows = [entry.tensors for entry in running.batch], [entry.rows for entry in running.batch]
 
-        def work() -> tuple[list[Outcome], float]:
+        def work() -> _Result:
             begun = self.clock()
-            outcomes = run_batch(run, tensors, rows, batched=self._rules.batched)
-            return outcomes, self.clock() - begun
+            outcomes = run_batch(running.run, tensors, rows, batched=self._rules.batched)
+            return running, outcomes, self.clock() - begun
 
         return work
 
-    def _finish(self, result: tuple[list[Outcome], float]) -> None:
-        running, self._running = self._running, None
-        if running is None:
-            raise RuntimeError("a batch ended that was never started")
-        outcomes, seconds = result
-        if self._queue.rows:
-            if self._runner.inline:
+    def _finish(self, result: _Result) -> None:
+        running, outcomes, seconds = result
+        if self._running is running:  # the runner has not taken the next batch itself
+            self._running = None
+            if self._queue.rows and self._runner.inline:
                 self._loop.call_soon(self._next)
-            else:  # first of all, so that the session computes while the loop hands out the answers
+            elif self._queue.rows:
                 self._start()
+        self._refuse_overdue()
         failed = self._settle(running, outcomes)
         self._telemetry.computed(running.rows, seconds, len(outcomes))
         if not failed:
-            running.curves.observe(running.batch[0].shape, running.rows, seconds)
-            if running.curves is self._curves:
-                self._measured(running.curves)
+            with self._lock:
+                running.curves.observe(running.batch[0].shape, running.rows, seconds)
+                if running.curves is self._curves:
+                    self._measured(running.curves)
 
     def _next(self) -> None:
         if self._running is None and self._queue.rows:
@@ -268,6 +306,12 @@ class Batcher:
             self._reported = now
             logger.error("the session failed on a request: %s", cause(error))
 
+    def _refuse_overdue(self) -> None:
+        if self._overdue:
+            with self._lock:
+                overdue, self._overdue = self._overdue, []
+            self._refuse(overdue)
+
     def _refuse(self, expired: Sequence[Entry]) -> None:
         for entry in expired:
             self._telemetry.rejected[DEADLINE] += 1
@@ -284,8 +328,10 @@ class Batcher:
     def _expire(self) -> None:
         self._expiry, self._expiry_due = None, float("inf")
         now = self.clock()
-        self._refuse(self._queue.expire(now))
-        earliest = self._queue.earliest()
+        with self._lock:
+            expired, earliest = self._queue.expire(now), self._queue.earliest()
+        self._refuse(expired)
+        self._refuse_overdue()
         if earliest is not None:
             self._expire_at(earliest, now)
 
@@ -300,9 +346,9 @@ class Batcher:
 
     def _give_up(self) -> None:
         """Answer all who wait for a session that will not end its batch; the liveness probe has failed by now."""
-        if self._running is None:
-            return
-        for entry in (*self._running.batch, *self._queue.empty()):
+        with self._lock:
+            stuck = (*(self._running.batch if self._running else ()), *self._queue.empty())
+        for entry in stuck:
             if not entry.reply.done():
                 entry.reply.set_exception(UnavailableError(WEDGED, RETRY_SECONDS))
 

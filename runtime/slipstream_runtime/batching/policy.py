@@ -14,6 +14,9 @@ SHORTEST_PATIENCE_SECONDS = 0.05
 """But never less than this: below it the scheduler's own hiccups would shed requests."""
 
 
+MARGIN = 0.8
+"""The share of its patience that a request may be predicted to wait: predictions err, late answers are lost work."""
+
 LEVELS = 8
 """Priorities beyond this count as this one."""
 
@@ -85,11 +88,11 @@ def level_of(priority: int) -> int:
 
 
 def admissible_wait(patience: float, priority: int) -> float:
-    """Return the longest predicted wait at which a request is taken: at level p a p-th of its patience.
+    """Return the longest predicted wait at which a request is taken: MARGIN of its patience, at level p a p-th of that.
 
     So lower levels are refused first when a queue builds up.
     """
-    return patience / level_of(priority)
+    return MARGIN * patience / level_of(priority)
 
 
 def retry_after_seconds(wait: float, patience: float) -> int:

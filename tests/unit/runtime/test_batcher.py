@@ -25,11 +25,11 @@ class TimedRunner:
     def __init__(self, model):
         self.model = model
 
-    def start(self, work, done):
-        outcomes, _ = work()
+    def start(self, work, done, more):
+        running, outcomes, _ = work()
         loop = asyncio.get_running_loop()
         seconds = LINE.seconds(self.model.batches[-1])
-        loop.call_later(seconds, done, (outcomes, seconds))
+        loop.call_later(seconds, done, (running, outcomes, seconds))
 
     def close(self):
         pass
@@ -211,7 +211,7 @@ async def test_a_wedged_session_leaves_nobody_hanging(model):
     class Stuck:
         inline = False
 
-        def start(self, work, done):
+        def start(self, work, done, more):
             pass
 
     made, _ = batcher(model, Stuck())

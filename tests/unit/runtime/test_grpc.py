@@ -33,7 +33,7 @@ class HeldRunner:
         self.waiting = []
         self.rows = []
 
-    def start(self, work, finish):
+    def start(self, work, finish, more):
         self.started.set()
         self.waiting.append((work, finish))
 
