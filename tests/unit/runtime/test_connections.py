@@ -33,6 +33,16 @@ async def test_the_same_head_is_answered_again_and_again_on_one_connection():
 
 
 @on_uvloop
+async def test_a_known_head_is_told_apart_from_its_body_however_they_come():
+    async with listening() as served, served.caller() as caller:
+        one = request(body=b"first")
+        for packet in (one, one + one, one[:-2], one[-2:] + one[:20], one[20:]):
+            caller.send(packet)
+            await asyncio.sleep(0.01)  # so that each is a packet of its own
+        assert [(await caller.reply()).body for _ in range(5)] == [b"/ first"] * 5
+
+
+@on_uvloop
 async def test_pipelined_requests_are_answered_in_order_however_they_are_ready():
     async with listening() as served, served.caller() as caller:
         caller.send(request(target="/held1") + request(target="/quick2") + request(target="/held3") + GET)
@@ -229,6 +239,19 @@ async def test_a_caller_who_says_close_is_answered_and_left():
         assert (answer.body, answer.headers["connection"]) == (b"/ last", "close")
         assert await caller.ended()
         assert len(served.desk.bodies) == 1
+
+
+@on_uvloop
+async def test_nothing_is_taken_for_a_request_after_the_one_that_says_close():
+    async with listening() as served, served.caller() as caller:
+        caller.send(request("POST", "/held", b"last", "Connection: close") + request(target="/held"))
+        await served.desk.holds(1)
+        async with served.caller() as other:
+            await other.ask(GET)
+        assert len(served.desk.held) == 1
+        served.desk.held[0].echo()
+        assert (await caller.reply()).body == b"/held last"
+        assert await caller.ended()
 
 
 @on_uvloop

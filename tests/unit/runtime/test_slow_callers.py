@@ -8,7 +8,7 @@ import pytest
 
 from slipstream_runtime.rest.limits import Limits
 from slipstream_runtime.rest.responses import rest
-from slipstream_testing.raw_http import Caller, listening, on_uvloop, request
+from slipstream_testing.raw_http import Caller, listening, on_uvloop, request, until
 
 GET = b"GET /page HTTP/1.1\r\nHost: here\r\n\r\n"
 LONG = 1000.0
@@ -91,9 +91,12 @@ async def test_a_caller_who_reads_slowly_gets_all_of_it():
 async def test_whoever_does_not_stop_sending_after_a_refusal_is_cut_off():
     async with listening(limits(linger=0.05)) as served, served.caller() as caller:
         assert (await caller.ask(b"nonsense\r\n\r\n")).code == 400
-        while served.listener.connections:
+
+        def sent() -> bool:
             caller.send(b"x" * 1000)
-            await asyncio.sleep(0.01)
+            return served.listener.connections == 0
+
+        await until(sent)
 
 
 @on_uvloop
