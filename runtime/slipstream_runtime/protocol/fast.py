@@ -39,10 +39,8 @@ class FastWay:
         self._batched = signature.batched
         specs = signature.inputs
         self._plans = [(spec, NUMPY_TYPES[spec.datatype]) for spec in specs]
-        self._json = _decoder(specs, _json_input, self._batched) if all(s.datatype in CODES for s in specs) else None
-        self._binary = (
-            _decoder(specs, _binary_input, self._batched) if all(s.datatype != BYTES for s in specs) else None
-        )
+        self._json = _decoder(specs, _json_input) if all(s.datatype in CODES for s in specs) else None
+        self._binary = _decoder(specs, _binary_input) if all(s.datatype != BYTES for s in specs) else None
         self.json_members = 1 + 4 * len(specs)
         self.binary_members = 1 + 5 * len(specs)
 
@@ -96,8 +94,8 @@ class FastWay:
         return int(rows)
 
 
-def _decoder(specs: tuple[TensorSpec, ...], input_type: Any, batched: bool) -> msgspec.json.Decoder[Message]:
-    inputs = tuple.__class_getitem__(tuple(input_type(spec, batched) for spec in specs))
+def _decoder(specs: tuple[TensorSpec, ...], input_type: Any) -> msgspec.json.Decoder[Message]:
+    inputs = tuple.__class_getitem__(tuple(input_type(spec) for spec in specs))
     fields: list[tuple[str, Any, Any] | tuple[str, Any]] = [
         ("inputs", inputs),
         ("id", str | None, None),
@@ -107,21 +105,20 @@ def _decoder(specs: tuple[TensorSpec, ...], input_type: Any, batched: bool) -> m
     return msgspec.json.Decoder(msgspec.defstruct("Infer", fields))
 
 
-def _json_input(spec: TensorSpec, batched: bool) -> type[msgspec.Struct]:
+def _json_input(spec: TensorSpec) -> type[msgspec.Struct]:
     element: Any = CODES[spec.datatype][1]
-    return _input(spec, batched, ("data", list[element]), ("parameters", None, None))
+    return _input(spec, ("data", list[element]), ("parameters", None, None))
 
 
-def _binary_input(spec: TensorSpec, batched: bool) -> type[msgspec.Struct]:
-    return _input(spec, batched, ("parameters", _BinarySize), ("data", None, None))
+def _binary_input(spec: TensorSpec) -> type[msgspec.Struct]:
+    return _input(spec, ("parameters", _BinarySize), ("data", None, None))
 
 
-def _input(spec: TensorSpec, batched: bool, *more: Any) -> type[msgspec.Struct]:
-    sizes = [_size(size, 1 if batched and axis == 0 else 0) for axis, size in enumerate(spec.shape)]
-    shape = tuple.__class_getitem__(tuple(sizes)) if sizes else tuple[()]
+def _input(spec: TensorSpec, *more: Any) -> type[msgspec.Struct]:
+    shape = tuple.__class_getitem__(tuple(_size(size) for size in spec.shape)) if spec.shape else tuple[()]
     fields = [("name", Literal[spec.name]), ("shape", shape), ("datatype", Literal[spec.datatype]), *more]
     return msgspec.defstruct("Input", fields)
 
 
-def _size(size: int, least: int) -> Any:
-    return Annotated[int, msgspec.Meta(ge=least)] if size < 0 else Literal[size]
+def _size(size: int) -> Any:
+    return Annotated[int, msgspec.Meta(ge=0)] if size < 0 else Literal[size]

@@ -391,3 +391,11 @@ def test_an_empty_list_beside_a_full_one_is_found_at_the_edge_of_a_chunk_too(dat
     for blanks in (0, CHUNK_BYTES):
         with pytest.raises(BadRequestError, match="differ in length"):
             decode_named(column, b'{"x":%b}' % (data % (b" " * blanks)))
+
+
+def test_a_tensor_is_sent_once_as_json_or_as_bytes():
+    header = USUAL.replace('"data"', '"parameters":{"binary_data_size":8},"data"').encode()
+    with pytest.raises(BadRequestError, match="input 'x': send data or binary_data_size, not both"):
+        decode_infer(ONE, header + b"\0" * 8, len(header))
+    empty = header.replace(b"[1,2]", b"null")
+    assert decode_infer(ONE, empty + b"\0" * 8, len(empty)).rows == 1
