@@ -21,7 +21,6 @@ class Fleet:
     def __init__(self, processes: int, clock: Callable[[], float]) -> None:
         self.members: list[Member] = []
         self.restarts = 0
-        self.start_seconds = 0.0
         self.serving = False
         """Whether every member has been ready once."""
         self.draining = False

@@ -46,7 +46,6 @@ class Supervisor:
         self._plan = plan
         self._ports = ports
         self._loop = asyncio.get_running_loop()
-        self._begun = self._loop.time()
         self._fleet = Fleet(plan.processes, self._loop.time)
         self._tether = os.pipe()
         self._deaths: list[float] = []

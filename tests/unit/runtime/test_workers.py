@@ -77,6 +77,7 @@ def test_what_all_workers_counted_adds_up(pair):
     assert answered(pair) == 40
     assert found[(metrics.ROWS_TOTAL, ("variant", "original"))] == 40
     assert found[(f"{metrics.BATCH_ROWS}_sum",)] == 40
+    assert found[(metrics.IN_FLIGHT,)] == 0
     assert found[(metrics.BUSY_SECONDS_TOTAL,)] == pytest.approx(found[(f"{metrics.COMPUTE_SECONDS}_sum",)] / 2)
     assert [name for name in found if name[0] == metrics.INFO] == [name for name in found if "artifact" in str(name)]
 
