@@ -25,8 +25,8 @@ def main() -> int:
     arguments = _arguments()
     names = tuple(arguments.only or promises.CASES)
     found, broken = results.Results() if arguments.quick else results.read(results.FILE), []
-    with tempfile.TemporaryDirectory(prefix="slipstream-serving-") as scratch:
-        for name in names:
+    with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+        for name in names:  # short paths, for the sockets that some servers put there
             folder = Path(scratch) / name
             folder.mkdir()
             try:

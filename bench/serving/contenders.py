@@ -134,6 +134,11 @@ class Peer(Contender):
             yield server
 
 
+def folder_name(contender: Contender) -> str:
+    """Return what the contender's scratch folder is called: short, and without spaces."""
+    return contender.name.split()[0].lower()
+
+
 def words(settings: Settings) -> str:
     """Return the settings in words, such as `workers 2, batch 32`."""
     return ", ".join(f"{name} {value}" for name, value in settings.items()) or "its own choice"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench.shared.folders import BenchError
 
-START_SECONDS, STOP_SECONDS, POLL_SECONDS = 90.0, 15.0, 0.1
+START_SECONDS, STOP_SECONDS, POLL_SECONDS = 90.0, 5.0, 0.1
 _MARK = "SLIPSTREAM_BENCH_SERVER"
 
 
@@ -81,13 +81,17 @@ def _end(process: subprocess.Popen[bytes], mark: str) -> None:
     process.terminate()
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(STOP_SECONDS)
-    for left in _marked(mark):
-        with contextlib.suppress(OSError):
-            os.kill(left, signal.SIGKILL)
-    process.wait(STOP_SECONDS)
+    deadline = time.monotonic() + STOP_SECONDS
+    while (left := _marked(mark)) and time.monotonic() < deadline:
+        for identity in left:
+            with contextlib.suppress(OSError):
+                os.kill(identity, signal.SIGKILL)
+        process.poll()
+        time.sleep(POLL_SECONDS)
 
 
 def _marked(mark: str) -> list[int]:
+    """Return the processes that live and carry the mark; of one that has ended nothing can be read."""
     found = []
     for entry in Path("/proc").iterdir():
         with contextlib.suppress(OSError):

@@ -44,7 +44,9 @@ class Promise:
     def found(self, result: CaseResult) -> str:
         """Return what was found, in words."""
         value = self.value(result)
-        return self.words.format("not measured" if value is None else f"{value:.3g}")
+        if value is None:
+            return f"no figure for '{self.words.format('N')}'"
+        return self.words.format(f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}")
 
     def wanted(self) -> str:
         """Return the bound in words."""

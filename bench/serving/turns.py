@@ -8,7 +8,7 @@ from typing import Any
 import onnxruntime as ort
 
 from bench.serving import wrk
-from bench.serving.contenders import Contender, Settings, words
+from bench.serving.contenders import Contender, Settings, folder_name, words
 from bench.serving.models import Array, Model
 from bench.serving.plan import Plan, Record, say
 from bench.serving.processes import Server
@@ -70,7 +70,7 @@ def rounds(
                 continue
             say(f"{model.name}: round {number + 1} of {plan.rounds}: {contender.name}")
             try:
-                with contender.serve(model, chosen[contender.name], plan.scratch / contender.name) as server:
+                with contender.serve(model, chosen[contender.name], plan.scratch / folder_name(contender)) as server:
                     for wire in contender.wires.values():
                         contender.check(server.port, wire, model.requests[0], wanted)
                     load(contender, server)
@@ -106,7 +106,7 @@ def _best(contender: Contender, model: Model, connections: int, plan: Plan) -> S
 
 
 def _trial(contender: Contender, model: Model, settings: Settings, connections: int, plan: Plan) -> float:
-    folder = plan.scratch / contender.name
+    folder = plan.scratch / folder_name(contender)
     requests = next(iter(request_files(model, contender, folder).values()))
     with contender.serve(model, settings, folder) as server:
         wrk.offer(server.port, requests, connections, plan.trial_seconds)

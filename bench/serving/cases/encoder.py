@@ -16,7 +16,10 @@ def measure(plan: Plan, record: Record) -> None:
     """Measure both in turn; a load takes twice as long as others, as there are only some hundred answers a second."""
     model = models.encoder(plan.scratch)
     both = contenders.for_encoder(model.name)
-    files = {each.name: turns.request_files(model, each, plan.scratch / each.name)["json"] for each in both}
+    files = {
+        each.name: turns.request_files(model, each, plan.scratch / contenders.folder_name(each))["json"]
+        for each in both
+    }
     chosen = turns.best_settings(both, model, CONNECTIONS, plan, record)
     turns.rounds(both, model, chosen, partial(_load, plan, record, files), plan, record)
 

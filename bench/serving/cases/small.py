@@ -21,7 +21,9 @@ def measure(plan: Plan, record: Record) -> None:
     """Measure all contenders."""
     model = models.small(plan.scratch)
     all_of_them = contenders.for_small(model.name)
-    files = {each.name: turns.request_files(model, each, plan.scratch / each.name) for each in all_of_them}
+    files = {
+        each.name: turns.request_files(model, each, plan.scratch / contenders.folder_name(each)) for each in all_of_them
+    }
     chosen = turns.best_settings(all_of_them, model, CONNECTIONS, plan, record)
     for _ in range(plan.rounds):
         bare = baseline.run(model, 1, plan.trial_seconds, plan.scratch)
