@@ -7,12 +7,11 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.shared.memory import held_bytes
 from bench.soak.crosstalk import Counter, Counts, Crowd
 from bench.soak.isolation import Isolation, measure_isolation
+from bench.soak.memory import Memory, own_bytes
 from bench.soak.models import LAYERS, echo
 from bench.soak.requests import kinds
 from slipstream_testing.artifacts import write_artifact
@@ -28,45 +27,25 @@ LEVEL_REQUESTS = 1_000_000
 MOST_GROWTH = 0.01
 
 
-@dataclass
-class Memory:
-    """What each replica held: once its pools were full, and last."""
-
-    first: dict[int, int] = field(default_factory=dict)
-    last: dict[int, int] = field(default_factory=dict)
-
-    def sample(self, processes: Sequence[int], *, settled: bool) -> None:
-        """Look at `processes`."""
-        for process in processes:
-            self.last[process] = held_bytes(process)
-            if settled:
-                self.first.setdefault(process, self.last[process])
-
-    @property
-    def growth(self) -> float:
-        """The largest share by which a replica grew."""
-        return max((self.last[process] / self.first[process] - 1 for process in self.first), default=0.0)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Wear the runtime down; return 0 when it held."""
     options = _parser().parse_args(arguments)
     isolation = measure_isolation(options.pairs, options.seed)
     print(f"soak: {isolation.pairs} pairs with hostile batchmates, {isolation.moved} moved", flush=True)
-    counter, memory = Counter(options.state), Memory()
+    counter = Counter(options.state)
     counter.load()
     with tempfile.TemporaryDirectory() as scratch, _replicas(Path(scratch)) as replicas:
-        _wear(replicas, counter, memory, options)
+        growth = _wear(replicas, counter, options)
         live = all(process.process.poll() is None for process in replicas.values())
     if options.state is not None:
         options.state.unlink(missing_ok=True)  # with this verdict the run is over
-    held = memory.growth < MOST_GROWTH and live and counter.counts.faults == 0 and isolation.moved == 0
-    print(f"soak: {'ok' if held else 'FAILED'} {_figures(counter.counts, isolation, memory)}")
+    held = (growth is None or growth < MOST_GROWTH) and live and counter.counts.faults == 0 and isolation.moved == 0
+    print(f"soak: {'ok' if held else 'FAILED'} {_figures(counter.counts, isolation, growth)}")
     return 0 if held else 1
 
 
-def _figures(counts: Counts, isolation: Isolation, memory: Memory) -> str:
-    flat = f"memory {100 * memory.growth:+.2f} %" if memory.first else "memory not judged below 1000000 requests"
+def _figures(counts: Counts, isolation: Isolation, growth: float | None) -> str:
+    flat = "memory not judged, too few requests" if growth is None else f"memory {100 * growth:+.2f} %"
     return (
         f"{counts.sent} requests at {counts.sent / max(counts.seconds, 1e-9):.0f}/s: {counts.own} own answers, "
         f"{counts.left} callers left, {counts.failed} failed as told, {counts.refused} refused, "
@@ -75,20 +54,22 @@ def _figures(counts: Counts, isolation: Isolation, memory: Memory) -> str:
     )
 
 
-def _wear(replicas: dict[str, ReplicaProcess], counter: Counter, memory: Memory, options: argparse.Namespace) -> None:
+def _wear(replicas: dict[str, ReplicaProcess], counter: Counter, options: argparse.Namespace) -> float | None:
+    """Send the requests, and return by what share the memory grew."""
     counts, begun = counter.counts, counter.counts.sent
     targets = [(found.port, kinds(name), CALLERS[name]) for name, found in replicas.items()]
     processes = [found.process.pid for found in replicas.values()]
-    crowd = Crowd(targets, counts, options.seed + counts.sent)
+    crowd, memory = Crowd(targets, counts, options.seed + counts.sent), Memory(processes)
     printed = time.monotonic()
 
     def tick() -> None:
         nonlocal printed
-        memory.sample(processes, settled=counts.sent - begun >= LEVEL_REQUESTS)
+        if counts.sent - begun >= LEVEL_REQUESTS:
+            memory.sample()
         if time.monotonic() - printed >= options.progress:
             printed = time.monotonic()
             counter.keep()
-            held = " ".join(f"{memory.last[process] / 2**20:.1f}" for process in processes)
+            held = " and ".join(f"{own_bytes(process) / 2**20:.1f}" for process in processes)
             print(f"soak: {counts.sent} of {options.requests}, {counts.faults} faults, {held} MiB", flush=True)
 
     try:
@@ -96,7 +77,7 @@ def _wear(replicas: dict[str, ReplicaProcess], counter: Counter, memory: Memory,
     finally:
         crowd.close()
         counter.keep()
-        memory.sample(processes, settled=False)
+    return memory.growth
 
 
 @contextmanager

@@ -35,7 +35,7 @@ def measure_isolation(pairs: int, seed: int) -> Isolation:
         size = int(random.choice(SIZES))
         place = int(random.integers(size))
         row = _ordinary(random)
-        batch = [_hostile(random) for _ in range(size)]
+        batch = _hostile(random, size)
         batch[place] = row
         alone = run_batch(session.run, [row] * size, [1] * size, batched=True)[place]
         among = run_batch(session.run, batch, [1] * size, batched=True)[place]
@@ -51,8 +51,9 @@ def _ordinary(random: np.random.Generator) -> Tensors:
     )
 
 
-def _hostile(random: np.random.Generator) -> Tensors:
-    return random.choice(FLOATS, (1, FEATURES)), random.choice(INTS, (1, INTEGERS))
+def _hostile(random: np.random.Generator, rows: int) -> list[Tensors]:
+    floats, integers = random.choice(FLOATS, (rows, 1, FEATURES)), random.choice(INTS, (rows, 1, INTEGERS))
+    return list(zip(floats, integers, strict=True))
 
 
 def _same(alone: Outcome, among: Outcome) -> bool:
