@@ -14,7 +14,7 @@ from slipstream_runtime.rest.body import Body
 from slipstream_runtime.rest.exchange import FAILED, Exchange, Refused
 from slipstream_runtime.rest.faults import HttpError
 from slipstream_runtime.rest.head import CLOSING, END, Head, PartialHead
-from slipstream_runtime.rest.hub import Hub, Page
+from slipstream_runtime.rest.hub import Hub
 from slipstream_runtime.rest.limits import MAX_BODY_BYTES
 from slipstream_runtime.rest.responses import CONTINUE, without_body
 
@@ -93,7 +93,7 @@ class Connection(asyncio.Protocol):
             end = data.find(END) + 4
             head = self._known.get(data[:end])
             if head is not None and head.length == len(data) - end:
-                exchange = self._first = cast("Page", head.page)(self, head)
+                exchange = self._first = head.page(self, head)
                 try:
                     exchange.receive(data[end:])
                 except Exception:  # noqa: BLE001  # whatever a page does, its connection and the others go on
@@ -208,7 +208,7 @@ class Connection(asyncio.Protocol):
 
     def _begin(self, head: Head) -> None:
         """Begin the request of `head`, whose body is in the buffer or will come."""
-        exchange = cast("Page", head.page)(self, head)
+        exchange = head.page(self, head)
         alone = self._first is None
         self._queue(exchange)
         self._body = Body(head, exchange, self._hub.now)
