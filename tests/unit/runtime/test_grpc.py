@@ -5,6 +5,7 @@ import asyncio
 import grpc
 import numpy as np
 import pytest
+import pytest_asyncio
 
 from slipstream_contract.manifest import TensorSpec
 from slipstream_runtime.callers.gate import Caller
@@ -13,6 +14,8 @@ from slipstream_runtime.protocol.signature import Signature
 from slipstream_runtime.rpc.limits import MAX_MESSAGE_BYTES
 from slipstream_runtime.rpc.messages import open_inference_pb2 as messages
 from slipstream_testing.grpc_service import echo_request, grpc_service, method, until
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")  # grpc.aio's client takes new event loops badly
 
 ROW = np.array([[1.5, -2.0]], dtype=np.float32)
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
@@ -45,7 +48,7 @@ class HeldRunner:
         pass
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def echo():
     async with grpc_service() as running:
         yield running

@@ -7,12 +7,15 @@ from contextlib import suppress
 import grpc
 import numpy as np
 import pytest
+import pytest_asyncio
 from hpack import Encoder
 
 from slipstream_runtime.rpc import frames
 from slipstream_runtime.rpc.limits import Limits
 from slipstream_runtime.rpc.messages import open_inference_pb2 as messages
 from slipstream_testing.grpc_service import echo_request, grpc_service, method, until
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")  # grpc.aio's client takes new event loops badly
 
 ROW = np.ones((1, 2), np.float32)
 GREETING = frames.PREFACE + frames.settings({})
@@ -64,7 +67,7 @@ class Peer:
         return frames.frame(frames.HEADERS, flags, stream, self.encoder.encode(head))
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def connect():
     """Return what connects a peer, which speaks HTTP/2 unless it shall begin with other words."""
     peers = []
