@@ -203,7 +203,7 @@ def _batcher(prepared: Prepared, runner: Runner, telemetry: Telemetry) -> Batche
 
 def _runner(models: ModelSet) -> Runner:
     """Return a thread, unless every variant is so cheap that a hand-over costs more than the loop standing still."""
-    if all(models.get(name).line.seconds(1) < LOOP_SECONDS for name in models.loaded):
+    if models.loaded == models.names and all(models.get(name).line.seconds(1) < LOOP_SECONDS for name in models.loaded):
         return LoopRunner()
     return ThreadRunner(asyncio.get_running_loop())
 
