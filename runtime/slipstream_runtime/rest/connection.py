@@ -91,7 +91,7 @@ class Connection(asyncio.Protocol):
         """Take what has come."""
         if self._first is None and not self._buffer and self._body is None and not self._ended:
             end = data.find(END) + 4
-            head = self._known.get(data[:end])
+            head = self._known.get(data[:end]) or self._hub.heads.learn(data[:end])
             if head is not None and head.length == len(data) - end:
                 exchange = self._first = head.page(self, head)
                 try:

@@ -148,6 +148,15 @@ class Heads(Generic[Page]):
         self._route = route
         self.known: dict[bytes, Head] = {}
 
+    def learn(self, raw: bytes) -> Head | None:
+        """Return the head if `raw` is one, whole and well-formed; else None, and whoever asks `get` learns why not."""
+        if not raw.endswith(END):
+            return None
+        try:
+            return self.get(raw)
+        except HttpError:
+            return None
+
     def get(self, raw: bytes) -> Head:
         """Return the head, parsed and routed.
 
@@ -186,14 +195,14 @@ def _fields(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
 
 def _parts(method: bytes, target: bytes) -> tuple[bytes, bytes]:
     """Return path and query of the target, of which the absolute form is allowed too."""
-    if target[:7].lower() == b"http://" or target[:8].lower() == b"https://":
-        rest = target.split(b"://", 1)[1]
-        slash = rest.find(b"/")
-        target = rest[slash:] if slash >= 0 else b"/"
     if not target.startswith(b"/"):
         if method in {b"CONNECT", b"OPTIONS"}:
             raise HttpError(405, "HTTP: CONNECT and OPTIONS * are not served")
-        raise malformed("the URI must begin with /")
+        if not target.lower().startswith((b"http://", b"https://")):
+            raise malformed("the URI must begin with /")
+        rest = target.split(b"://", 1)[1]
+        slash = rest.find(b"/")
+        target = rest[slash:] if slash >= 0 else b"/"
     path, _, query = target.partition(b"#")[0].partition(b"?")
     return path, query
 
@@ -223,7 +232,10 @@ def _expects(fields: Mapping[bytes, bytes]) -> bool:
 
 
 def _mode(fields: Mapping[bytes, bytes], version: str) -> int:
-    tokens = {token.strip() for token in fields.get(b"connection", b"").lower().split(b",")}
+    connection = fields.get(b"connection")
+    if connection is None:
+        return PERSISTENT if version == "1.1" else CLOSING
+    tokens = {token.strip() for token in connection.lower().split(b",")}
     if b"close" in tokens:
         return CLOSING
     if version == "1.1":

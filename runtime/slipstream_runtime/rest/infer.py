@@ -29,6 +29,8 @@ VARIANT = b"slipstream-variant"
 TIMEOUT = b"x-request-timeout-ms"
 LONGEST_TIMEOUT_MILLISECONDS = 24 * 3600 * 1000
 
+MAX_FORMS = 256
+
 
 class Pages:
     """The pages of one model."""
@@ -39,6 +41,7 @@ class Pages:
         self._app = app
         self._decoder = Decoder(signature)
         self._writer = Writer(Encoder(model, signature))
+        self._forms: dict[tuple[bool, int | None, float | None], Form] = {}
         infer = f"/v2/models/{model}/infer".encode()
         self._infer = {infer, f"/v2/models/{model}/versions/{MODEL_VERSION}/infer".encode()}
 
@@ -62,8 +65,15 @@ class Pages:
             raise HttpError(411, "Content-Length: missing; send it, or send the body chunked")
         if head.fields.get(b"content-encoding", b"identity").lower() != b"identity":
             raise EncodingError("Content-Encoding: send the body uncompressed")
-        length = _header_length(head)
-        patience = _patience(head)
+        key = (infer, _header_length(head), _patience(head))
+        form = self._forms.get(key)
+        if form is None:
+            if len(self._forms) >= MAX_FORMS:
+                self._forms.clear()
+            form = self._forms[key] = self._new_form(*key)
+        return form
+
+    def _new_form(self, infer: bool, length: int | None, patience: float | None) -> Form:
         if infer:
             return Form("infer", length, lambda body: self._decoder.infer(body, length), self._writer.infer, patience)
         if length is not None:

@@ -100,6 +100,11 @@ class Listener:
         """Connections that are open."""
         return len(self._hub.members)
 
+    @property
+    def known_heads(self) -> int:
+        """Request heads that are remembered."""
+        return len(self._hub.heads.known)
+
     async def drain(self, linger_seconds: float, limit_seconds: float) -> bool:
         """Finish what was accepted; return whether it was finished within the limit.
 

@@ -43,6 +43,16 @@ async def test_a_known_head_is_told_apart_from_its_body_however_they_come():
 
 
 @on_uvloop
+async def test_heads_that_never_repeat_are_answered_and_forgotten():
+    async with listening() as served, served.caller() as caller:
+        for number in range(3000):
+            caller.send(request("POST", "/", b"body", f"Traceparent: {number}"))
+            if number % 10 == 9:
+                assert [(await caller.reply()).body for _ in range(10)] == [b"/ body"] * 10
+        assert served.listener.known_heads <= 1024
+
+
+@on_uvloop
 async def test_pipelined_requests_are_answered_in_order_however_they_are_ready():
     async with listening() as served, served.caller() as caller:
         caller.send(request(target="/held1") + request(target="/quick2") + request(target="/held3") + GET)
@@ -154,6 +164,7 @@ MALFORMED = {
     "a huge chunk size": (chunked(end=b"fffffffff\r\n"), 400),
     "a chunk longer than its size": (chunked(end=b"2\r\nabc\r\n"), 400),
     "a chunk that ends in LF": (chunked(end=b"1\r\na\n0\r\n\r\n"), 400),
+    "a CR in a chunk's extension": (chunked(end=b"1;a\rb\r\nx\r\n0\r\n\r\n"), 400),
     "an endless chunk extension": (chunked(end=b"1;" + b"a" * 300), 400),
     "an endless trailer": (chunked(end=b"0\r\n" + b"A: b\r\n" * 2000), 400),
     "too many chunks": (chunked(*[b"a"] * 17000), 400),
