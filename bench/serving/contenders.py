@@ -208,7 +208,7 @@ def for_encoder(name: str) -> tuple[Contender, ...]:
     """Return ours and mosec for the sentence encoder called `name`; latency matters less than throughput."""
     embedding = "sentence_embedding"
     return (
-        Ours(OURS, {"json": wires.protocol_json(name)}, ({"objective_milliseconds": 2000},)),
+        Ours(OURS, {"json": wires.protocol_json(name)}, ({"objective_milliseconds": 4000},)),
         Peer(
             "mosec",
             {"json": wires.named_json("/inference", embedding)},

@@ -22,6 +22,10 @@ class Plan:
     overload_seconds: int
     scratch: Path
 
+    def longer(self, factor: int) -> "Plan":
+        """Return the plan with longer trials."""
+        return replace(self, trial_seconds=factor * self.trial_seconds)
+
     def once(self) -> "Plan":
         """Return the plan of a single round."""
         return replace(self, rounds=1)

@@ -82,9 +82,11 @@ def offer(contender: Contender, server: Server, requests: Path, connections: int
     """Return the load of `connections`.
 
     Raises:
-        BenchError: more requests went wrong than may.
+        BenchError: more requests went wrong than may, or nothing was answered.
     """
     load = wrk.offer(server.port, requests, connections, seconds)
+    if load.requests == 0:
+        raise BenchError(f"{contender.name}: answered nothing in {seconds:g} s")
     if load.refused + load.broken > MOST_ERRORS * load.requests:
         raise BenchError(f"{contender.name}: {load.refused + load.broken} of {load.requests} requests went wrong")
     return load

@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from bench.serving import baseline, contenders, models, turns
+from bench.serving import baseline, contenders, models, turns, wrk
 from bench.serving.contenders import OURS, Contender
 from bench.serving.plan import Plan, Record, say
 from bench.serving.processes import Server
@@ -33,5 +33,5 @@ def measure(plan: Plan, record: Record) -> None:
 
 
 def _load(plan: Plan, record: Record, requests: Path, contender: Contender, server: Server) -> None:
-    turns.offer(contender, server, requests, CONNECTIONS, turns.WARM_SECONDS)
+    wrk.offer(server.port, requests, CONNECTIONS, turns.WARM_SECONDS)
     record.add(OURS, RATE, turns.offer(contender, server, requests, CONNECTIONS, plan.seconds).rate)

@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from bench.serving import baseline, contenders, grpc_load, models, turns
+from bench.serving import baseline, contenders, grpc_load, models, turns, wrk
 from bench.serving.contenders import Contender
 from bench.serving.models import Model
 from bench.serving.plan import Plan, Record
@@ -35,7 +35,7 @@ def _load(
     plan: Plan, record: Record, model: Model, files: dict[str, dict[str, Path]], contender: Contender, server: Server
 ) -> None:
     requests, offer = files[contender.name], partial(turns.offer, contender, server)
-    offer(requests["json"], CONNECTIONS, turns.WARM_SECONDS)
+    wrk.offer(server.port, requests["json"], CONNECTIONS, turns.WARM_SECONDS)
     record.add(contender.name, JSON, offer(requests["json"], CONNECTIONS, plan.seconds).rate)
     record.add(contender.name, ALONE, offer(requests["json"], 1, plan.seconds / 2).p50)
     if "binary" in requests:
