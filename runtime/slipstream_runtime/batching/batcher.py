@@ -12,6 +12,7 @@ from slipstream_runtime.batching.curve import Line, Shape, ShapedCurves
 from slipstream_runtime.batching.deadline_queue import DeadlineQueue, Entry
 from slipstream_runtime.batching.execution import Outcome, Run, run_batch
 from slipstream_runtime.batching.policy import (
+    admissible_wait,
     batch_bound,
     default_patience,
     largest_batch,
@@ -32,6 +33,9 @@ logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 0.001
 """A pause between two turns of the loop from which on it had nothing to do, so that no request was waiting for it."""
+
+LONG_SECONDS = 0.005
+"""An idle session waits no longer than this for the end of a turn, which reads one more request after the other."""
 
 LATE_SECONDS = 0.001
 """Timers go off this much after the time they are for, as the event loop's clock is no finer."""
@@ -101,7 +105,10 @@ class Batcher:
         self._running: _Running | None = None
         self._overdue: list[Entry] = []
         self._stretch = 1.0
+        self._tolerated = admissible_wait(default_patience(rules.objective_seconds), 0)
+        self._credit = 0.0
         self._formed = 0
+        self._taken = 0.0
         self._delay: asyncio.TimerHandle | None = None
         self._expiry: asyncio.TimerHandle | None = None
         self._expiry_due = float("inf")
@@ -163,7 +170,21 @@ class Batcher:
             wait += max(0.0, running.expected - (now - running.started))
         if self._queue.rows:
             wait += self._queue.seconds_ahead(level_of(priority)) + max(0, self._queue.shapes - 1) * self.line.alpha
-        return loop_wait(self._lag, elapsed) + max(1.0, self._stretch) * wait
+        return self._thinned(loop_wait(self._lag, elapsed)) + max(1.0, self._stretch) * wait
+
+    def _thinned(self, late: float) -> float:
+        """Return `late`, but zero for so many of the requests that their share is what the loop could hold in time.
+
+        To refuse takes the loop a third of what serving takes, so that refusing everyone would keep it as late as it
+        is and answer nobody.
+        """
+        if late <= self._tolerated:
+            return late
+        self._credit += self._tolerated / late
+        if self._credit < 1:
+            return late
+        self._credit -= 1
+        return 0.0
 
     def submit(
         self, tensors: Tensors, rows: int, deadline: float, reply: Reply, shape: Shape = (), priority: int = 0
@@ -174,6 +195,8 @@ class Batcher:
         """
         cost = self._row_seconds * rows if not shape else self._cost(shape, rows)
         now = self.clock()
+        if self._running is None and self._queue.rows and self._due(now):
+            self._start()  # before this request is queued, so that it is never answered before it returns
         level = 1 if priority <= 1 else level_of(priority)
         with self._lock:
             self._queue.push(Entry(tensors, rows, now, deadline, reply, shape, level, cost))
@@ -193,6 +216,13 @@ class Batcher:
         self._lag = self._last_turn if now - self._turn_ended < IDLE_SECONDS else 0.0
         self._turn_began = now
         self._loop.call_soon(self._turn)
+
+    def _due(self, now: float) -> bool:
+        """Whether a batch should start in the middle of a turn: it is full, or the turn is a long one."""
+        if self._turn_began is None or self._rules.delay_seconds:
+            return False
+        since = max(self._turn_began, self._taken)
+        return self._queue.rows >= self.max_rows or now - since > LONG_SECONDS
 
     def _turn(self) -> None:
         began, self._turn_began = self._turn_began, None
@@ -225,6 +255,7 @@ class Batcher:
         """Make the most urgent requests the running batch, and note the overdue ones for the loop to refuse."""
         now = self.clock()
         self._formed += 1
+        self._taken = now
         taken = self._queue.take(now, self._bound)
         self._overdue += taken.expired
         batch = taken.batch

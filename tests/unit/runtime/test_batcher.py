@@ -101,6 +101,8 @@ async def test_arrivals_during_a_run_form_the_next_batch_within_the_bound(model)
 
 async def test_the_earliest_deadline_goes_first(model):
     made, _ = batcher(model, cap=1)
+    submit(made, row(0), 1, now() + 1)
+    await asyncio.sleep(0.001)
     order = []
     begun = now()
     for name, patience in (("late", 3), ("soon", 1), ("middle", 2)):
@@ -275,6 +277,34 @@ async def test_slow_turns_of_the_event_loop_count_as_waiting_until_it_idles_agai
     await asyncio.sleep(0)
     clock.now += 0.010  # nothing came for a while
     assert made.predicted_wait(1) == pytest.approx(alone)
+
+
+async def test_a_long_turn_of_the_loop_lets_full_batches_start_before_its_end(model):
+    made, _ = batcher(model, LoopRunner())
+    replies = [submit(made, row(i), 1, now() + 1) for i in range(9)]
+    assert [reply.done() for reply in replies] == [True] * 8 + [False]
+    await asyncio.gather(*replies)
+    assert model.batches == [4, 4, 1]
+
+
+async def test_a_long_turn_of_the_loop_lets_a_batch_start_before_it_is_full(model):
+    clock = Clock()
+    made, _ = batcher(model, LoopRunner(), clock)
+    replies = []
+    for i in range(3):
+        replies.append(submit(made, row(i), 1, 1.0))
+        clock.now += 0.004
+    assert [reply.done() for reply in replies] == [True, True, False]
+    await asyncio.gather(*replies)
+
+
+async def test_where_the_loop_is_late_as_many_are_taken_as_it_could_hold_in_time(model):
+    clock = Clock()
+    made, _ = batcher(model, clock=clock, objective_seconds=0.1)
+    made.predicted_wait(1)
+    clock.now += 0.8  # patience is 0.2 s, of which 0.16 s may be waited for
+    waits = [made.predicted_wait(1) for _ in range(100)]
+    assert sum(wait < 0.16 for wait in waits) == 20
 
 
 async def test_a_delay_waits_for_a_fuller_batch_but_not_once_it_is_full(model):
