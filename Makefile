@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test lint unit property integration e2e bench-build bench-gate soak format lock sync-crd clean
+.PHONY: help demo test lint unit property integration e2e bench-build bench-serving bench-gate soak format lock sync-crd clean
 
 help:  ## Show the targets.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -58,6 +58,10 @@ bench-build: $(INSTALLED)  ## Measure the builder beside other tools on three re
 	@$(BIN)/python -m bench.gate
 	@$(BIN)/python -m bench.build
 
+bench-serving: $(INSTALLED)  ## Measure the runtime beside six other servers (about 20 minutes; needs wrk).
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bench/build/requirements.txt
+	@$(BIN)/python -m bench.serving
+
 bench-gate: $(INSTALLED)  ## How often the gate errs, over synthetic candidates.
 	@$(BIN)/python -m bench.gate
 
@@ -79,6 +83,7 @@ lock: $(INSTALLED)  ## Renew the pinned dependencies, of development and of the 
 	@$(COMPILE) pyproject.toml --extra gpu --constraint constraints.txt -o images/runtime-gpu.txt
 	@echo hatchling | $(COMPILE) - --constraint constraints.txt -o images/wheel.txt
 	@$(COMPILE) bench/build/requirements.in --constraint constraints.txt -o bench/build/requirements.txt
+	@for peer in bench/serving/peers/*.in; do $(COMPILE) $$peer -o $${peer%.in}.txt; done
 
 sync-crd:  ## Copy the CRD to where the command line and the chart need it.
 	@cp crds/agentdeployments.yaml operator/slipstream_operator/api/agentdeployments.yaml
