@@ -12,8 +12,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
+import uvloop
 from numpy.typing import NDArray
-from uvicorn.loops.auto import auto_loop_factory
 
 from slipstream_contract import codec
 from slipstream_contract.load import LoadSecond
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as error:
         sys.stderr.write(f"slipstream-load: {error}\n")
         return 2
-    with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(target, requests, schedule, options))
     return 0
 
