@@ -34,7 +34,7 @@ SECRETS_PATH = "/mnt/secrets"
 KEYS_FILE = "keys"
 """The file, and the Secret's key, of accepted bearer tokens: one NAME:SHA256_HEX a line."""
 
-TOKEN_FILE = "token"
+TOKEN_FILE = "token"  # noqa: S105  (its name)
 """The file, and the Secret's key, of the token that was made for the user; replicas never see it."""
 
 REDIS_FILE = "url"
