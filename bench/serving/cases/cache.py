@@ -1,4 +1,4 @@
-"""The cache: hits on the small model, and Zipf traffic on the recommender with room for a quarter of its answers."""
+"""The cache: hits on the small model, and Zipf traffic on the recommender, whose answers do not all fit."""
 
 from functools import partial
 from pathlib import Path
