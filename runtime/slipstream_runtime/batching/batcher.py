@@ -108,7 +108,7 @@ class Batcher:
         self._tolerated = admissible_wait(default_patience(rules.objective_seconds), 0)
         self._credit = 0.0
         self._formed = 0
-        self._taken = 0.0
+        self._due = 0.0
         self._delay: asyncio.TimerHandle | None = None
         self._expiry: asyncio.TimerHandle | None = None
         self._expiry_due = float("inf")
@@ -195,8 +195,9 @@ class Batcher:
         """
         cost = self._row_seconds * rows if not shape else self._cost(shape, rows)
         now = self.clock()
-        if self._running is None and self._queue.rows and self._due(now):
-            self._start()  # before this request is queued, so that it is never answered before it returns
+        rows_waiting = self._queue.rows
+        if rows_waiting and self._running is None and (now > self._due or rows_waiting >= self.max_rows):
+            self._start_or_delay()  # before this request is queued, so that it is never answered before it returns
         level = 1 if priority <= 1 else level_of(priority)
         with self._lock:
             self._queue.push(Entry(tensors, rows, now, deadline, reply, shape, level, cost))
@@ -215,14 +216,8 @@ class Batcher:
         """
         self._lag = self._last_turn if now - self._turn_ended < IDLE_SECONDS else 0.0
         self._turn_began = now
+        self._due = now + LONG_SECONDS
         self._loop.call_soon(self._turn)
-
-    def _due(self, now: float) -> bool:
-        """Whether a batch should start in the middle of a turn: it is full, or the turn is a long one."""
-        if self._turn_began is None or self._rules.delay_seconds:
-            return False
-        since = max(self._turn_began, self._taken)
-        return self._queue.rows >= self.max_rows or now - since > LONG_SECONDS
 
     def _turn(self) -> None:
         began, self._turn_began = self._turn_began, None
@@ -255,7 +250,7 @@ class Batcher:
         """Make the most urgent requests the running batch, and note the overdue ones for the loop to refuse."""
         now = self.clock()
         self._formed += 1
-        self._taken = now
+        self._due = now + LONG_SECONDS
         taken = self._queue.take(now, self._bound)
         self._overdue += taken.expired
         batch = taken.batch
