@@ -38,8 +38,12 @@ class DataPlane:
         Raises:
             OverloadedError: the predicted wait is past the deadline.
         """
+        batcher = self._batcher
+        if batcher.spare and patience is None and rows == 1 and not priority:  # a tenth of a small request's cost less
+            batcher.spare -= 1
+            return
         bound = self._patience if patience is None else patience
-        wait = self._batcher.predicted_wait(rows, priority)
+        wait = batcher.predicted_wait(rows, priority)
         if wait > admissible_wait(bound, priority):
             self._telemetry.rejected[OVERLOAD] += 1
             raise OverloadedError(

@@ -198,7 +198,9 @@ def _batcher(prepared: Prepared, runner: Runner, telemetry: Telemetry) -> Batche
         delay_seconds=options.max_delay_milliseconds / 1000,
         batched=prepared.models.signature.batched,
     )
-    return Batcher(first.run, first.line, first.name, rules, runner, telemetry)
+    batcher = Batcher(first.run, first.line, first.name, rules, runner, telemetry)
+    batcher.switch(first.run, first.line, first.name, first.largest)
+    return batcher
 
 
 def _runner(models: ModelSet) -> Runner:

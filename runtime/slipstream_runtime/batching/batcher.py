@@ -43,6 +43,9 @@ LATE_SECONDS = 0.001
 WEDGED = "the model does not end its batch, and the replica will be restarted; retry later"
 RETRY_SECONDS = 10
 
+SPARE = 16
+"""Requests that are admitted without another prediction where the last one left room for many times as many."""
+
 STRETCHING = 0.1
 """The weight of the latest batch in how much longer batches take in a row than they do by themselves."""
 
@@ -118,13 +121,19 @@ class Batcher:
         self._turn_ended = float("-inf")
         self._last_turn = 0.0
         self._lag = 0.0
+        self.spare = 0
+        """One-row requests of the default patience and priority that are surely in time, until this turn ends."""
         self.switch(run, line, variant)
 
-    def switch(self, run: Run, line: Line, variant: str) -> None:
-        """Compute from the next batch on with `run`, whose latency is `line`; the running batch ends as it began."""
+    def switch(self, run: Run, line: Line, variant: str, largest: int | None = None) -> None:
+        """Compute from the next batch on with `run`, whose latency is `line`; the running batch ends as it began.
+
+        `largest` is the most rows of a batch that are worth while, none for as many as the rules allow.
+        """
         with self._lock:
             self._run, self._variant = run, variant
-            self._curves = ShapedCurves(line, self._rules.cap)
+            self._cap = self._rules.cap if largest is None else min(largest, self._rules.cap)
+            self._curves = ShapedCurves(line, self._cap)
             self._measured(self._curves)
 
     @property
@@ -170,7 +179,11 @@ class Batcher:
             wait += max(0.0, running.expected - (now - running.started))
         if self._queue.rows:
             wait += self._queue.seconds_ahead(level_of(priority)) + max(0, self._queue.shapes - 1) * self.line.alpha
-        return self._thinned(loop_wait(self._lag, elapsed)) + max(1.0, self._stretch) * wait
+        stretch = max(1.0, self._stretch)
+        total = self._thinned(loop_wait(self._lag, elapsed)) + stretch * wait
+        roomy = total + 2 * SPARE * stretch * self._row_seconds < self._tolerated / 2
+        self.spare = SPARE if roomy else 0
+        return total
 
     def _thinned(self, late: float) -> float:
         """Return `late`, but zero for so many of the requests that their share is what the loop could hold in time.
@@ -221,6 +234,7 @@ class Batcher:
 
     def _turn(self) -> None:
         began, self._turn_began = self._turn_began, None
+        self.spare = 0
         if self._running is None and self._queue.rows:
             self._start_or_delay()
         self._turn_ended = self.clock()
@@ -257,9 +271,7 @@ class Batcher:
         if not batch:
             self._running = None
             return None
-        observe = self._telemetry.queue.observe
-        for entry in batch:
-            observe(now - entry.arrived)
+        self._telemetry.queue.observe_all([now - entry.arrived for entry in batch])
         expected = self._curves.line(batch[0].shape).seconds(taken.rows)
         self._running = _Running(batch, taken.rows, now, expected, self._run, self._variant, self._curves)
         return self._running
@@ -390,7 +402,7 @@ class Batcher:
     def _largest(self, line: Line) -> int:
         if not self._rules.batched:
             return 1
-        return largest_batch(line, self._rules.objective_seconds, self._rules.cap)
+        return largest_batch(line, self._rules.objective_seconds, self._cap)
 
     def _bound(self, shape: Shape) -> int:
         line = self._curves.line(shape)

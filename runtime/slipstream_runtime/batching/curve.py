@@ -1,4 +1,9 @@
-"""The batch latency T(b) = alpha + beta * b, refitted while serving. Pure."""
+"""The batch latency T(b) = alpha + beta * b, refitted while serving. Pure.
+
+All fits weigh relative errors: T is never quite straight, and where squared seconds counted alone, the largest batch
+would decide the line, and a model whose single row takes three times its share of a batch would seem to gain nothing
+from batches.
+"""
 
 import math
 from dataclasses import dataclass
@@ -73,9 +78,9 @@ class RefittedCurve:
     def observe(self, rows: int, seconds: float) -> None:
         """Take one batch into account."""
         self.observed += 1
-        bounded = min(seconds, OUTLIER * max(self.line.seconds(rows), 1e-6))
+        predicted = max(self.line.seconds(rows), 1e-6)
         self._sums.fade(FORGETTING)
-        self._sums.add(rows, bounded)
+        self._sums.add(rows, min(seconds, OUTLIER * predicted), 1 / predicted**2)
         if self.observed <= REFIT_EVERY or self.observed % REFIT_EVERY == 0:
             self.line = self._fit()
 
@@ -86,7 +91,8 @@ class RefittedCurve:
         expected = start.alpha * sums.weight + start.beta * sums.rows
         scale = sums.seconds / expected if expected > 0 else 1.0
         for rows in self._anchors:
-            total.add(rows, scale * start.seconds(rows), ANCHOR_WEIGHT)
+            seconds = max(scale * start.seconds(rows), 1e-6)
+            total.add(rows, seconds, ANCHOR_WEIGHT / seconds**2)
         spread = total.weight * total.squares - total.rows * total.rows
         beta = (total.weight * total.products - total.rows * total.seconds) / spread
         return _clamped(beta, total.rows / total.weight, total.seconds / total.weight)
@@ -138,10 +144,10 @@ def _elements(shape: Shape) -> int:
 
 
 def fit_line(points: tuple[tuple[int, float], ...]) -> Line:
-    """Return the least-squares line through `points`, both coefficients non-negative."""
+    """Return the line through `points` of the least squared relative errors, both coefficients non-negative."""
     sums = _Sums()
     for rows, seconds in points:
-        sums.add(rows, seconds)
+        sums.add(rows, seconds, 1 / max(seconds, 1e-6) ** 2)
     spread = sums.weight * sums.squares - sums.rows * sums.rows
     beta = (sums.weight * sums.products - sums.rows * sums.seconds) / spread if spread else 0.0
     return _clamped(beta, sums.rows / sums.weight, sums.seconds / sums.weight)

@@ -23,6 +23,9 @@ LEVELS = 8
 PAYS = 1.1
 """Batches are formed where they give at least 10 % more rows a second than single requests."""
 
+WORTHWHILE = 0.99
+"""A batch is large enough when it gives this share of the most rows a second that any size gives."""
+
 EXPLORE = 64
 EXPLORED_ROWS = 8
 """Where they are not, one batch in 64 may have up to 8 rows: 1 % of the work at most, and enough to see a slope."""
@@ -48,6 +51,15 @@ def largest_batch(line: Line, objective_seconds: float, cap: int) -> int:
     if line.seconds(cap) <= budget or line.beta <= 0:
         return cap
     return min(cap, max(1, math.floor((budget - line.alpha) / line.beta)))
+
+
+def worthwhile_batch(points: tuple[tuple[int, float], ...]) -> int:
+    """Return the smallest of the measured (rows, seconds) beyond which batches give hardly more rows a second.
+
+    T is not straight for ever: a batch that outgrows a cache costs more a row, and only makes its callers wait.
+    """
+    best = max(rows / seconds for rows, seconds in points)
+    return min(rows for rows, seconds in points if rows / seconds >= WORTHWHILE * best)
 
 
 def batch_bound(line: Line, largest: int, batches: int) -> int:

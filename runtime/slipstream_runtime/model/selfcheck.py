@@ -8,7 +8,7 @@ import numpy as np
 
 from slipstream_contract.manifest import GOLDEN_FILE
 from slipstream_runtime.batching.curve import Line, fit_line
-from slipstream_runtime.batching.policy import largest_batch
+from slipstream_runtime.batching.policy import largest_batch, worthwhile_batch
 from slipstream_runtime.errors import StartError
 from slipstream_runtime.model.artifact import LoadedVariant
 from slipstream_runtime.model.padded import bucket_sizes
@@ -57,8 +57,8 @@ def check_golden(session: Session, loaded: LoadedVariant, folder: Path) -> None:
             )
 
 
-def measure(session: Session, loaded: LoadedVariant, cap: int, objective_seconds: float) -> Line:
-    """Warm the session up over the batch sizes to `cap` and return its latency line on this machine.
+def measure(session: Session, loaded: LoadedVariant, cap: int, objective_seconds: float) -> tuple[Line, int]:
+    """Warm the session up over the batch sizes to `cap`; return its latency line here, and the largest batch that pays.
 
     The largest goes first: the memory it takes then serves all smaller ones, where growing would leave gaps.
 
@@ -76,7 +76,7 @@ def measure(session: Session, loaded: LoadedVariant, cap: int, objective_seconds
         except Exception as error:  # ONNX Runtime raises types of its own, without a common base
             reason = f"variant {loaded.variant.name!r} cannot run {size} rows; {_advice(session)}"
             raise StartError(f"--max-batch: {reason}") from error
-    return fit_line(tuple(points))
+    return fit_line(tuple(points)), worthwhile_batch(tuple(points))
 
 
 def _worth(session: Session, loaded: LoadedVariant, cap: int, objective_seconds: float) -> int:

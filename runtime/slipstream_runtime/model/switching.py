@@ -16,7 +16,7 @@ class Switch:
     """Loads the variant asked for, aside if need be, and puts it into the batcher's hands; the last wish counts."""
 
     def __init__(
-        self, models: ModelSet, batcher_switch: Callable[[Run, Line, str], None], switched: Callable[[str], None]
+        self, models: ModelSet, batcher_switch: Callable[[Run, Line, str, int], None], switched: Callable[[str], None]
     ) -> None:
         """`switched` is told the name of every variant that begins to answer."""
         self._models = models
@@ -46,7 +46,7 @@ class Switch:
 
     def _take(self, variant: ReadyVariant) -> None:
         before = self._models.current.name
-        self._batcher_switch(variant.run, variant.line, variant.name)
+        self._batcher_switch(variant.run, variant.line, variant.name, variant.largest)
         self._models.switched(variant)
         self._switched(variant.name)
         logger.info("variant %s answers from now on, in place of %s", variant.name, before)

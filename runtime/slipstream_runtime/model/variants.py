@@ -30,11 +30,15 @@ SESSION_FACTOR = 3.0
 
 @dataclass(frozen=True)
 class ReadyVariant:
-    """A variant whose session has given the golden answers. `line` is its batch latency on this machine, in seconds."""
+    """A variant whose session has given the golden answers.
+
+    `line` is its batch latency on this machine, in seconds, and `largest` the most rows that are worth a batch.
+    """
 
     name: str
     session: Session
     line: Line
+    largest: int
 
     @property
     def run(self) -> Run:
@@ -149,4 +153,5 @@ def _ready(options: ServingOptions, threads: int, name: str, digest: str) -> Rea
     session = Session(loaded.model, loaded.signature, threads, str(folder / loaded.variant.file.path), device)
     loaded = replace(loaded, model=b"")  # the session has its own; for large models this is half of the memory
     check_golden(session, loaded, folder)
-    return ReadyVariant(name, session, measure(session, loaded, cap, options.objective_milliseconds / 1000))
+    line, largest = measure(session, loaded, cap, options.objective_milliseconds / 1000)
+    return ReadyVariant(name, session, line, options.max_batch or largest)

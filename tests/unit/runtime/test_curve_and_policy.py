@@ -11,6 +11,7 @@ from slipstream_runtime.batching.policy import (
     own_seconds,
     retry_after_seconds,
     shared_seconds,
+    worthwhile_batch,
 )
 
 
@@ -108,3 +109,26 @@ def test_retry_after_is_whole_seconds_from_one():
 def test_patience_is_bounded_below():
     assert default_patience(0.001) == 0.05
     assert default_patience(0.1) == 0.2
+
+
+def test_a_bent_latency_is_fitted_where_batches_are_small_too():
+    measured = ((1, 0.003), (4, 0.0056), (16, 0.0151), (32, 0.0284), (64, 0.063), (128, 0.124))
+
+    line = fit_line(measured)
+
+    assert line.seconds(1) == pytest.approx(0.003, rel=0.2)
+    assert line.seconds(32) == pytest.approx(0.0284, rel=0.2)
+
+
+def test_no_batch_is_larger_than_what_gives_the_most_rows_a_second():
+    assert worthwhile_batch(((1, 0.003), (16, 0.0151), (32, 0.0284), (64, 0.063))) == 32
+    assert worthwhile_batch(((1, 0.001), (2, 0.00199), (4, 0.00398))) == 1
+
+
+def test_batching_that_was_switched_off_by_mistake_comes_back():
+    curve = RefittedCurve(Line(0.0, 0.001), 128)
+    for number in range(1, 400):
+        rows = 8 if number % 64 == 0 else 1
+        curve.observe(rows, 0.002 + 0.00085 * rows)
+
+    assert batch_bound(curve.line, 32, 1) == 32
