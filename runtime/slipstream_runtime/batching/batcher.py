@@ -174,6 +174,8 @@ class Batcher:
         else:
             elapsed = now - self._turn_began
         wait = own_seconds(self.line, rows, self.max_rows)
+        if self._queue.rows >= self.max_rows:  # those behind it will fill its batch, which ends as a whole
+            wait = max(wait, self.line.seconds(self.max_rows))
         running = self._running
         if running is not None:
             wait += max(0.0, running.expected - (now - running.started))

@@ -14,7 +14,7 @@ SHORTEST_PATIENCE_SECONDS = 0.05
 """But never less than this: below it the scheduler's own hiccups would shed requests."""
 
 
-MARGIN = 0.8
+MARGIN = 0.75
 """The share of its patience that a request may be predicted to wait: predictions err, late answers are lost work."""
 
 LEVELS = 8

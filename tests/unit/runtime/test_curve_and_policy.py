@@ -81,7 +81,7 @@ def test_a_model_that_batching_does_not_help_runs_requests_singly_and_explores_n
 
 
 def test_lower_levels_are_refused_at_shorter_waits():
-    assert [admissible_wait(0.2, priority) for priority in (0, 1, 2, 99)] == pytest.approx([0.16, 0.16, 0.08, 0.02])
+    assert [admissible_wait(0.2, priority) for priority in (0, 1, 2, 99)] == pytest.approx([0.15, 0.15, 0.075, 0.01875])
 
 
 def test_a_new_shape_borrows_the_line_of_the_nearest_scaled_by_its_elements():
