@@ -3,8 +3,9 @@
 import asyncio
 import socket
 
-from slipstream_runtime.rpc.connection import Connection, Handler
+from slipstream_runtime.rpc.connection import Connection
 from slipstream_runtime.rpc.limits import Limits, Shared
+from slipstream_runtime.rpc.sending import Handler
 
 BACKLOG = 1024
 POLL_SECONDS = 0.02
