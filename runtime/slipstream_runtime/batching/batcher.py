@@ -17,11 +17,11 @@ from slipstream_runtime.batching.policy import (
     default_patience,
     largest_batch,
     level_of,
-    loop_wait,
     own_seconds,
     shared_seconds,
 )
 from slipstream_runtime.batching.runners import Runner, Work
+from slipstream_runtime.batching.turns import Turns
 from slipstream_runtime.errors import DeadlineError, ModelFailedError, ServingError, UnavailableError
 from slipstream_runtime.observing.health import WEDGED_SECONDS
 from slipstream_runtime.observing.logs import cause
@@ -30,9 +30,6 @@ from slipstream_runtime.protocol.reply import Answer, Batch, Reply
 from slipstream_runtime.protocol.signature import Tensors
 
 logger = logging.getLogger(__name__)
-
-IDLE_SECONDS = 0.001
-"""A pause between two turns of the loop from which on it had nothing to do, so that no request was waiting for it."""
 
 LONG_SECONDS = 0.005
 """An idle session waits no longer than this for the end of a turn, which reads one more request after the other."""
@@ -108,8 +105,7 @@ class Batcher:
         self._running: _Running | None = None
         self._overdue: list[Entry] = []
         self._stretch = 1.0
-        self._tolerated = admissible_wait(default_patience(rules.objective_seconds), 0)
-        self._credit = 0.0
+        self._turns = Turns(admissible_wait(default_patience(rules.objective_seconds), 0))
         self._formed = 0
         self._due = 0.0
         self._delay: asyncio.TimerHandle | None = None
@@ -117,10 +113,6 @@ class Batcher:
         self._expiry_due = float("inf")
         self._watched = False
         self._reported = float("-inf")
-        self._turn_began: float | None = None
-        self._turn_ended = float("-inf")
-        self._last_turn = 0.0
-        self._lag = 0.0
         self.spare = 0
         """One-row requests of the default patience and priority that are surely in time, until this turn ends."""
         self.switch(run, line, variant)
@@ -168,11 +160,8 @@ class Batcher:
         Asked once for each request, it also sees how long the event loop's turns take.
         """
         now = self.clock()
-        if self._turn_began is None:
+        if self._turns.began is None:
             self._begin_turn(now)
-            elapsed = 0.0
-        else:
-            elapsed = now - self._turn_began
         wait = own_seconds(self.line, rows, self.max_rows)
         if self._queue.rows >= self.max_rows:  # those behind it will fill its batch, which ends as a whole
             wait = max(wait, self.line.seconds(self.max_rows))
@@ -182,24 +171,10 @@ class Batcher:
         if self._queue.rows:
             wait += self._queue.seconds_ahead(level_of(priority)) + max(0, self._queue.shapes - 1) * self.line.alpha
         stretch = max(1.0, self._stretch)
-        total = self._thinned(loop_wait(self._lag, elapsed)) + stretch * wait
-        roomy = total + 2 * SPARE * stretch * self._row_seconds < self._tolerated / 2
+        total = self._turns.wait(now) + stretch * wait
+        roomy = total + 2 * SPARE * stretch * self._row_seconds < self._turns.tolerated / 2
         self.spare = SPARE if roomy else 0
         return total
-
-    def _thinned(self, late: float) -> float:
-        """Return `late`, but zero for so many of the requests that their share is what the loop could hold in time.
-
-        To refuse takes the loop a third of what serving takes, so that refusing everyone would keep it as late as it
-        is and answer nobody.
-        """
-        if late <= self._tolerated:
-            return late
-        self._credit += self._tolerated / late
-        if self._credit < 1:
-            return late
-        self._credit -= 1
-        return 0.0
 
     def submit(
         self, tensors: Tensors, rows: int, deadline: float, reply: Reply, shape: Shape = (), priority: int = 0
@@ -219,7 +194,7 @@ class Batcher:
         if deadline < self._expiry_due:
             self._expire_at(deadline, now)
         if self._running is None:
-            if self._turn_began is None:
+            if self._turns.began is None:
                 self._begin_turn(now)
         elif self._watched and self.wedged:
             self._give_up()
@@ -229,18 +204,16 @@ class Batcher:
 
         So all requests read in one turn share a batch, and no idle session waits for more than that.
         """
-        self._lag = self._last_turn if now - self._turn_ended < IDLE_SECONDS else 0.0
-        self._turn_began = now
+        self._turns.begin(now)
         self._due = now + LONG_SECONDS
         self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
-        began, self._turn_began = self._turn_began, None
+        began = self._turns.leave()
         self.spare = 0
         if self._running is None and self._queue.rows:
             self._start_or_delay()
-        self._turn_ended = self.clock()
-        self._last_turn = self._turn_ended - (self._turn_ended if began is None else began)
+        self._turns.end(began, self.clock())
 
     def _start_or_delay(self) -> None:
         if self._rules.delay_seconds == 0 or self._queue.rows >= self.max_rows:

@@ -1,10 +1,7 @@
 """What one process puts up with from its gRPC callers, and the state its connections share."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from slipstream_runtime.rpc.connection import Connection
+from typing import Protocol
 
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 """As large as a body over HTTP may be."""
@@ -45,10 +42,26 @@ class Limits:
     tick: float = 1.0
 
 
+class Member(Protocol):
+    """What the listener asks of a connection."""
+
+    def announce(self) -> None:
+        """Tell the caller to send further calls elsewhere."""
+        ...
+
+    def conclude(self) -> None:
+        """Take no further calls, and close after the last answer."""
+        ...
+
+    def look(self, now: float) -> None:
+        """End what takes too long."""
+        ...
+
+
 @dataclass
 class Shared:
     """What all connections of a process have in common."""
 
     limits: Limits = field(default_factory=Limits)
-    connections: set["Connection"] = field(default_factory=set)
+    connections: set[Member] = field(default_factory=set)
     unfinished_bytes: int = 0
