@@ -1,5 +1,6 @@
 """Decodes and validates a whole request body into the model's inputs. Pure."""
 
+import msgspec
 import numpy as np
 
 from slipstream_contract.manifest import TensorSpec
@@ -8,6 +9,7 @@ from slipstream_runtime.protocol.fast import FastWay, Message
 from slipstream_runtime.protocol.messages import (
     INFER,
     NAMED,
+    SHAPE,
     InferMessage,
     InputTensor,
     members,
@@ -27,6 +29,9 @@ from slipstream_runtime.protocol.parameters import (
 from slipstream_runtime.protocol.request import InferRequest
 from slipstream_runtime.protocol.signature import Array, Signature, Tensors, check_shape
 from slipstream_runtime.protocol.tensors import derived_shape, from_binary, from_json, nested
+
+LONGEST_SHAPE = 1024
+"""Bytes of a shape's JSON text: no model has that many axes."""
 
 
 class Decoder:
@@ -150,18 +155,28 @@ def _tensors(signature: Signature, inputs: list[InputTensor], raw: memoryview) -
         parameters = sent.parameters or {}
         refuse_shared_memory(f"input {spec.name!r}", parameters)
         size = parameters.get("binary_data_size")
-        data = bytes(sent.data)
+        data, shape = bytes(sent.data), _shape(spec, bytes(sent.shape))
         if size is None:
-            arrays[sent.name] = from_json(spec, sent.shape, data)
+            arrays[sent.name] = from_json(spec, shape, data)
         else:
             end = _end(spec, size, offset, len(raw), has_data=data not in {b"", b"null"})
-            arrays[sent.name] = from_binary(spec, sent.shape, raw[offset:end])
+            arrays[sent.name] = from_binary(spec, shape, raw[offset:end])
             offset = end
     if len(arrays) != len(signature.inputs) or len(inputs) != len(arrays):
         check_names(signature, tuple(sent.name for sent in inputs))
     if offset != len(raw):
         raise BadRequestError(f"body: {len(raw) - offset} bytes follow the last binary tensor")
     return tuple(arrays[spec.name] for spec in signature.inputs)
+
+
+def _shape(spec: TensorSpec, text: bytes) -> tuple[int, ...]:
+    """Return the shape in the JSON `text`, which is read apart because millions of axes would take a lot of memory."""
+    if len(text) > LONGEST_SHAPE:
+        raise BadRequestError(f"input {spec.name!r}: shape has too many axes for {list(spec.shape)}")
+    try:
+        return SHAPE.decode(text)
+    except msgspec.ValidationError as error:
+        raise BadRequestError(f"input {spec.name!r}: shape: {error}") from error
 
 
 def _spec(signature: Signature, sent: InputTensor) -> TensorSpec:

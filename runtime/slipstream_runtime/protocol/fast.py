@@ -65,7 +65,7 @@ class FastWay:
 
     def binary(self, body: bytes, header_length: int) -> tuple[Message, Tensors] | None:
         """Return the message in the first `header_length` bytes and the inputs in the others, or None likewise."""
-        if self._binary is None:
+        if self._binary is None or header_length > LONGEST_BODY:
             return None
         try:
             message = self._binary.decode(body[:header_length])

@@ -14,10 +14,10 @@ _TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*)"[ \t\r\n]*(:?)|([{}])', re.DOTALL)
 
 
 class InputTensor(msgspec.Struct):
-    """One input as sent; `data` is its JSON text, empty when it was left out."""
+    """One input as sent; `shape` and `data` are their JSON text, the latter empty when it was left out."""
 
     name: str
-    shape: tuple[int, ...]
+    shape: msgspec.Raw
     datatype: str
     data: msgspec.Raw = msgspec.Raw(b"")
     parameters: dict[str, Parameter] | None = None
@@ -40,6 +40,7 @@ class InferMessage(msgspec.Struct):
 
 
 INFER = msgspec.json.Decoder(InferMessage)
+SHAPE = msgspec.json.Decoder(tuple[int, ...])
 NAMED = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
