@@ -14,13 +14,14 @@ from pathlib import Path
 from bench.build import building, cases, judging, olive, peers, results, table, verdict
 from bench.build.models.store import BenchError
 from bench.shared import page
+from bench.shared.results import write
 
 
 def main() -> int:
     """Measure what the arguments ask for; return the exit code."""
     arguments = _arguments()
     names = tuple(arguments.only) if arguments.only else tuple(case.name for case in cases.CASES)
-    found, broken = results.read(results.FILE), []
+    found, broken = results.Results.read(results.FILE), []
     for case in cases.CASES:
         if case.name not in names:
             continue
@@ -29,7 +30,7 @@ def main() -> int:
         except BenchError as error:
             broken.append(str(error))
             continue
-        results.write(found, results.FILE)
+        write(found, results.FILE)
         page.rewrite("make bench-build", table.render(found))
     kept, line = verdict.line(found, names, broken)
     print(f"{table.render(found)}\n\n{line}")

@@ -1,12 +1,11 @@
 """What was measured, as it is kept in results.json: one record a model, merged over runs."""
 
-import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.shared.machine import Machine
+from bench.shared.results import CaseResults
 from slipstream_builder.measuring.latency import Timing
-from slipstream_contract import codec
 
 FILE = Path(__file__).with_name("results.json")
 
@@ -60,30 +59,7 @@ class CaseResult:
 
 
 @dataclass(frozen=True)
-class Results:
+class Results(CaseResults[CaseResult]):
     """All models measured so far."""
 
     cases: tuple[CaseResult, ...] = ()
-
-    def case(self, name: str) -> CaseResult | None:
-        """Return the result of the model `name`, or None where it was not measured."""
-        return next((case for case in self.cases if case.name == name), None)
-
-    def merged(self, result: CaseResult, order: tuple[str, ...]) -> "Results":
-        """Return these with `result` in its place, in the `order` of the models."""
-        cases = {case.name: case for case in (*self.cases, result)}
-        return replace(self, cases=tuple(cases[name] for name in order if name in cases))
-
-
-def read(path: Path) -> Results:
-    """Return the results at `path`; none where there is no such file.
-
-    Raises:
-        ContractError: it holds something else.
-    """
-    return codec.decode_json(Results, path.read_bytes(), str(path)) if path.exists() else Results()
-
-
-def write(results: Results, path: Path) -> None:
-    """Write the results so that a change shows line by line."""
-    path.write_text(json.dumps(codec.encode(results), indent=2) + "\n")

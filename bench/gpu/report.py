@@ -1,11 +1,10 @@
 """What was measured, as it is kept in results.json and shown in docs/benchmarks.md."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.shared import page
-from slipstream_contract import codec
+from bench.shared.results import write as save
 
 COMMAND = "python -m bench.gpu"
 FILE = Path(__file__).with_name("results.json")
@@ -46,7 +45,7 @@ class Results:
 
 def write(results: Results) -> None:
     """Write results.json, and the tables into docs/benchmarks.md."""
-    FILE.write_text(json.dumps(codec.encode(results), indent=2) + "\n")
+    save(results, FILE)
     page.rewrite(COMMAND, render(results))
 
 

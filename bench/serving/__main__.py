@@ -15,6 +15,7 @@ from pathlib import Path
 from bench.serving import plan, promises, results, table, wrk
 from bench.shared import page
 from bench.shared.folders import BenchError
+from bench.shared.results import write
 
 ROUNDS, SECONDS, TRIAL_SECONDS, OVERLOAD_SECONDS = 3, 4, 2, 60
 QUICK_SECONDS, QUICK_TRIAL_SECONDS, QUICK_OVERLOAD_SECONDS = 2, 1, 10
@@ -24,7 +25,7 @@ def main() -> int:
     """Measure what the arguments ask for; return the exit code."""
     arguments = _arguments()
     names = tuple(arguments.only or promises.CASES)
-    found, broken = results.Results() if arguments.quick else results.read(results.FILE), []
+    found, broken = results.Results() if arguments.quick else results.Results.read(results.FILE), []
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         for name in names:  # short paths, for the sockets that some servers put there
             folder = Path(scratch) / name
@@ -37,7 +38,7 @@ def main() -> int:
                 continue
             found = found.merged(result, tuple(promises.CASES))
             if not arguments.quick:
-                results.write(found, results.FILE)
+                write(found, results.FILE)
                 page.rewrite("make bench-serving", table.render(found))
     kept, line = promises.line(found, names, broken)
     print(f"{table.render(found)}\n\n{line}")

@@ -1,6 +1,5 @@
 """Who is measured, how each is started, and which settings are tried for it."""
 
-import hashlib
 import http.client
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from bench.serving.models import VARIANT, Array, Model, Tensors
 from bench.serving.processes import Server, free_port, serving
 from bench.serving.wires import Wire
 from bench.shared.folders import BenchError
+from slipstream_contract.keys import accepting_line
 from slipstream_contract.serving import ServingOptions
 
 OURS = "Slipstream"
@@ -94,7 +94,7 @@ class Ours(Contender):
         """Run it until the block ends; `settings` are ServingOptions."""
         folder.mkdir(parents=True, exist_ok=True)
         keys = folder / "keys"
-        keys.write_text(f"bench:{hashlib.sha256(_KEY.encode()).hexdigest()}\n")
+        keys.write_text(f"{accepting_line('bench', _KEY)}\n")
 
         def command(port: int, grpc_port: int) -> Sequence[str]:
             chosen: dict[str, Any] = {

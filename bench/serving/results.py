@@ -1,12 +1,11 @@
 """What was measured, as it is kept in results.json: one record a case, merged over runs."""
 
-import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
 from bench.shared.machine import Machine
-from slipstream_contract import codec
+from bench.shared.results import CaseResults
 
 FILE = Path(__file__).with_name("results.json")
 BARE = "bare session"
@@ -63,30 +62,7 @@ class CaseResult:
 
 
 @dataclass(frozen=True)
-class Results:
+class Results(CaseResults[CaseResult]):
     """All cases measured so far."""
 
     cases: tuple[CaseResult, ...] = ()
-
-    def case(self, name: str) -> CaseResult | None:
-        """Return the result of the case `name`, or None where it was not measured."""
-        return next((case for case in self.cases if case.name == name), None)
-
-    def merged(self, result: CaseResult, order: tuple[str, ...]) -> "Results":
-        """Return these with `result` in its place, in the `order` of the cases."""
-        cases = {case.name: case for case in (*self.cases, result)}
-        return replace(self, cases=tuple(cases[name] for name in order if name in cases))
-
-
-def read(path: Path) -> Results:
-    """Return the results at `path`; none where there is no such file.
-
-    Raises:
-        ContractError: it holds something else.
-    """
-    return codec.decode_json(Results, path.read_bytes(), str(path)) if path.exists() else Results()
-
-
-def write(results: Results, path: Path) -> None:
-    """Write the results so that a change shows line by line."""
-    path.write_text(json.dumps(codec.encode(results), indent=2) + "\n")

@@ -20,14 +20,12 @@ class Kind:
         rows: how many nonces it holds, one after the other.
         binary: whether nonces travel as little-endian bytes, both ways.
         fails: whether the model fails on it.
-        hasty: whether it states a time-out so short that it may be refused.
     """
 
     parts: tuple[bytes, ...]
     rows: int
     binary: bool = False
     fails: bool = False
-    hasty: bool = False
 
     def request(self, nonce: int) -> bytes:
         """Return the whole request for `nonce` and its successors."""
@@ -71,7 +69,7 @@ def _json(model: str, rows: int, trap: int = 0, timeout: int = 0) -> Kind:
         body["parameters"] = {"timeout": timeout}
     content = json.dumps(body, separators=(",", ":")).encode()
     whole = _head(model, len(content)) + b"\r\n" + content
-    return Kind(tuple(whole.split(b"%d" % _MARK)), rows, fails=trap == TRAP, hasty=timeout > 0)
+    return Kind(tuple(whole.split(b"%d" % _MARK)), rows, fails=trap == TRAP)
 
 
 def _binary(model: str) -> Kind:

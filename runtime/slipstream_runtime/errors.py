@@ -13,7 +13,6 @@ ServingError            an answer other than 200; the class carries the HTTP cod
 ├── ModelFailedError    500  the model failed on this request, or its answer is not finite
 │   └── StuckError      500  the model took so long that its run was stopped
 ├── UnsupportedError    501  the protocol has it, this replica does not
-├── StoppingError       503  the replica is draining
 ├── UnavailableError    503  what is needed to answer is away for now
 └── DeadlineError       504  the deadline passed while the request waited
 """
@@ -95,12 +94,6 @@ class UnsupportedError(ServingError):
     """The protocol has what was asked for, this replica does not."""
 
     code = 501
-
-
-class StoppingError(ServingError):
-    """The replica is draining and takes no new work."""
-
-    code = 503
 
 
 class UnavailableError(ServingError):

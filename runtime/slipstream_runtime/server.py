@@ -198,9 +198,7 @@ def _batcher(prepared: Prepared, runner: Runner, telemetry: Telemetry) -> Batche
         delay_seconds=options.max_delay_milliseconds / 1000,
         batched=prepared.models.signature.batched,
     )
-    batcher = Batcher(first.run, first.line, first.name, rules, runner, telemetry)
-    batcher.switch(first.run, first.line, first.name, first.largest)
-    return batcher
+    return Batcher(first.run, first.line, first.name, rules, runner, telemetry, largest=first.largest)
 
 
 def _runner(models: ModelSet) -> Runner:

@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-import secrets
 import time
 from dataclasses import replace
 
 from slipstream_contract import names
+from slipstream_contract.keys import new_token
 from slipstream_contract.summary import BuildSummary
 from slipstream_operator.api.spec import AgentSpec
 from slipstream_operator.cluster import drift, kinds, sources
@@ -30,8 +30,6 @@ _log = logging.getLogger(__name__)
 
 IMMUTABLE = (kinds.CONFIG_MAP,)
 """Kinds whose objects are never changed: another content has another name."""
-
-TOKEN_BYTES = 32
 
 
 class ClusterWorld:
@@ -128,7 +126,7 @@ class ClusterWorld:
         authentication = self._spec.serving.authentication
         if authentication.mode != "Keys" or authentication.secret or self._reading.all_ready():
             return
-        secret = keys_secret(self.owner, secrets.token_urlsafe(TOKEN_BYTES))
+        secret = keys_secret(self.owner, new_token())
         try:
             await self._kube.create(kinds.SECRET, secret)
         except ClusterError as error:

@@ -1,17 +1,14 @@
 """Where `slipstream up` keeps one deployment's artifacts, logs and lock: `.slipstream/NAME` in the working folder."""
 
 import fcntl
-import hashlib
 import os
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from slipstream_contract import names
+from slipstream_contract.keys import DEFAULT_CALLER, accepting_line, new_token
 from slipstream_operator.errors import MachineError
-
-TOKEN_BYTES = 32
 
 
 @dataclass(frozen=True)
@@ -53,8 +50,8 @@ class StateFolder:
         """
         if self.token.exists() and self.keys.exists():
             return
-        token = secrets.token_urlsafe(TOKEN_BYTES)
-        lines = {self.token: token, self.keys: f"default:{hashlib.sha256(token.encode()).hexdigest()}\n"}
+        token = new_token()
+        lines = {self.token: token, self.keys: f"{accepting_line(DEFAULT_CALLER, token)}\n"}
         try:
             for path, text in lines.items():
                 path.touch(mode=0o600)

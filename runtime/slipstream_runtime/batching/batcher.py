@@ -94,6 +94,7 @@ class Batcher:
         runner: Runner,
         telemetry: Telemetry,
         clock: Callable[[], float] = time.monotonic,
+        largest: int | None = None,
     ) -> None:
         self._rules = rules
         self._runner = runner
@@ -115,7 +116,7 @@ class Batcher:
         self._reported = float("-inf")
         self.spare = 0
         """One-row requests of the default patience and priority that are surely in time, until this turn ends."""
-        self.switch(run, line, variant)
+        self.switch(run, line, variant, largest)
 
     def switch(self, run: Run, line: Line, variant: str, largest: int | None = None) -> None:
         """Compute from the next batch on with `run`, whose latency is `line`; the running batch ends as it began.

@@ -5,16 +5,14 @@ still works. The file holds plain SHA-256 digests on purpose: slow, salted hashe
 guessed. A key of 256 random bits cannot, so that a digest gives nothing away, and checking one costs no request time.
 """
 
-import hashlib
 import re
-import secrets
 from collections.abc import Mapping
 
+from slipstream_contract.keys import accepting_line, new_token
 from slipstream_runtime.callers.gate import Caller
 from slipstream_runtime.errors import StartError
 
 MAX_FILE_BYTES = 1024 * 1024
-KEY_BYTES = 32
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,62}")
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -45,11 +43,6 @@ def parse_keys(text: str) -> Mapping[bytes, Caller]:
     return callers
 
 
-def digest_of(token: bytes) -> bytes:
-    """Return what the file keeps of a key, 32 bytes."""
-    return hashlib.sha256(token).digest()
-
-
 def make_key(name: str) -> tuple[str, str]:
     """Return a new random key and the line of the keys file that accepts it.
 
@@ -58,5 +51,5 @@ def make_key(name: str) -> tuple[str, str]:
     """
     if not NAME.fullmatch(name):
         raise StartError(f"{name!r}: a name has 1 to 63 letters, digits or . _ @ -, and begins with a letter or digit")
-    key = secrets.token_urlsafe(KEY_BYTES)
-    return key, f"{name}:{digest_of(key.encode()).hex()}"
+    key = new_token()
+    return key, accepting_line(name, key)

@@ -6,8 +6,9 @@ import os
 import stat
 from collections.abc import Mapping
 
+from slipstream_contract.keys import digest_of
 from slipstream_runtime.callers.gate import Caller, bearer_token
-from slipstream_runtime.callers.key_file import HOW_TO_MAKE, MAX_FILE_BYTES, digest_of, parse_keys
+from slipstream_runtime.callers.key_file import HOW_TO_MAKE, MAX_FILE_BYTES, parse_keys
 from slipstream_runtime.errors import AuthenticationError, StartError
 
 logger = logging.getLogger(__name__)

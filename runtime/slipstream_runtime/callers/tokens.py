@@ -5,8 +5,8 @@ from collections.abc import Callable
 from time import monotonic, time
 from typing import Any, Protocol
 
+from slipstream_contract.keys import digest_of
 from slipstream_runtime.callers.gate import Caller, bearer_token
-from slipstream_runtime.callers.key_file import digest_of
 from slipstream_runtime.callers.verdicts import Accepted, Verdicts, lifetime
 from slipstream_runtime.errors import AuthenticationError, ForbiddenError, UnavailableError
 

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -36,22 +36,6 @@ ORT_TYPES = {
     "tensor(double)": "FP64",
     "tensor(string)": "BYTES",
 }
-
-
-class Runs(Protocol):
-    """A way to run a session's batches."""
-
-    def run(self, tensors: Tensors) -> Tensors:
-        """Return the outputs for `tensors`."""
-        ...
-
-    def stop(self) -> None:
-        """End the present run at its next operator."""
-        ...
-
-    def reset(self) -> None:
-        """Let runs go on after one was stopped."""
-        ...
 
 
 class Session:

@@ -4,10 +4,11 @@ import dataclasses
 import json
 
 import pytest
-from bench.build import cases, results, table, verdict
+from bench.build import cases, table, verdict
 from bench.build.results import CaseResult, Entry, Results
 from bench.shared import page
 from bench.shared.machine import Machine
+from bench.shared.results import write
 
 from slipstream_builder.measuring.latency import Timing
 
@@ -83,12 +84,12 @@ def test_results_survive_the_file_and_merge_by_model(tmp_path):
     first = result(entry("other", 0.2, 2_000_000, ours_over_it=0.5))
     second = dataclasses.replace(first, name="encoder")
     merged = Results().merged(second, ("recommender", "encoder")).merged(first, ("recommender", "encoder"))
-    results.write(merged, tmp_path / "results.json")
+    write(merged, tmp_path / "results.json")
     assert [case["name"] for case in json.loads((tmp_path / "results.json").read_text())["cases"]] == [
         "recommender",
         "encoder",
     ]
-    assert results.read(tmp_path / "results.json") == merged
+    assert Results.read(tmp_path / "results.json") == merged
 
 
 def test_the_table_replaces_only_what_stands_between_the_marks(tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bench.serving import open_loop, processes, promises, results, table, wires, wrk
+from bench.serving import open_loop, processes, promises, table, wires, wrk
 from bench.serving.cases import cache, heavy, memory, overload, small
 from bench.serving.contenders import OURS
 from bench.serving.open_loop import Second
@@ -18,6 +18,7 @@ from bench.serving.plan import Record
 from bench.serving.results import BARE, CaseResult, Figure, Results
 from bench.shared.folders import BenchError
 from bench.shared.machine import Machine
+from bench.shared.results import write
 
 MACHINE = Machine("a processor", 2, 8 << 30, ("avx2",), "Linux 6", {"onnxruntime": "1.32"})
 
@@ -67,8 +68,8 @@ def test_a_ratio_is_the_median_of_the_rounds_ratios():
 def test_results_survive_their_file_and_merge_by_case(tmp_path):
     held = (Figure(OURS, memory.HELD, (100.0,)), Figure(BARE, memory.HELD, (50.0,)))
     merged = Results((result("memory", *held),)).merged(small_result(), tuple(promises.CASES))
-    results.write(merged, tmp_path / "results.json")
-    assert results.read(tmp_path / "results.json") == merged
+    write(merged, tmp_path / "results.json")
+    assert Results.read(tmp_path / "results.json") == merged
     assert [case.name for case in merged.cases] == ["small", "memory"]
 
 

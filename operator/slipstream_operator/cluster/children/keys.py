@@ -1,12 +1,8 @@
 """The bearer token that an AgentDeployment gets when its user names none, and how replicas see its digest only."""
 
-import hashlib
-
 from slipstream_contract import names
+from slipstream_contract.keys import DEFAULT_CALLER, accepting_line
 from slipstream_operator.cluster.children.metadata import RUNTIME, Document, Owner, child
-
-DEFAULT_CALLER = "default"
-"""The caller's name beside the digest of the token that was made."""
 
 
 def keys_secret_name(owner: Owner) -> str:
@@ -16,6 +12,5 @@ def keys_secret_name(owner: Owner) -> str:
 
 def keys_secret(owner: Owner, token: str) -> Document:
     """Return the Secret: the token for the user, and the line that accepts it for the replicas."""
-    digest = hashlib.sha256(token.encode()).hexdigest()
-    data = {names.TOKEN_FILE: token, names.KEYS_FILE: f"{DEFAULT_CALLER}:{digest}\n"}
+    data = {names.TOKEN_FILE: token, names.KEYS_FILE: f"{accepting_line(DEFAULT_CALLER, token)}\n"}
     return {**child("v1/Secret", keys_secret_name(owner), owner, RUNTIME), "type": "Opaque", "stringData": data}
