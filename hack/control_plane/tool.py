@@ -1,0 +1,66 @@
+"""Provide one program that is compiled from its published Go module, checked against its pinned sum and kept by version."""
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from binaries import ControlPlaneError, cache_root, go_platform, only_builder_of, say
+from go_build import build_one, go_environment, require_go
+from go_modules import Module, prepare
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A program: its name and module, what it is for, the cache's folder for it, the variable that names a ready one."""
+
+    name: str
+    module: Module
+    purpose: str
+    folder: str
+    variable: str
+
+
+def provide(tool: Tool, environ: Mapping[str, str]) -> Path:
+    """The program's binary, built first if need be."""
+    if chosen := environ.get(tool.variable):
+        return Path(chosen)
+    system, architecture = go_platform()
+    folder = cache_root(environ) / tool.folder / f"{tool.module.version}-{system}-{architecture}"
+    binary = folder / tool.name
+    if not os.access(binary, os.X_OK):
+        with only_builder_of(folder):
+            if not os.access(binary, os.X_OK):
+                _fill(tool, folder, environ)
+    return binary
+
+
+def command(tool: Tool) -> int:
+    """Print the binary's path; a failure is one line on stderr and exit status 1."""
+    try:
+        print(provide(tool, os.environ))
+    except ControlPlaneError as error:
+        print(f"control plane: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _fill(tool: Tool, folder: Path, environ: Mapping[str, str]) -> None:
+    """Build beside the folder and rename, so that whoever sees the folder sees it complete."""
+    building = folder.with_name(f"{folder.name}.building")
+    for leftover in (building, folder):
+        shutil.rmtree(leftover, ignore_errors=True)
+    binaries, workspace = building / "binaries", building / "workspace"
+    binaries.mkdir(parents=True)
+    workspace.mkdir()
+    environ = go_environment(environ)
+    try:
+        require_go(workspace, environ, f"set {tool.variable} to a {tool.name} of yours")
+        version = tool.module.version
+        say(f"building {tool.name} {version}, {tool.purpose}, a few minutes on two cores; later runs reuse it")
+        build_one(tool.name, prepare(tool.module, workspace, environ), binaries, environ, tool.name)
+        binaries.rename(folder)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
