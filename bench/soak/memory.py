@@ -5,8 +5,15 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
+LEVEL_REQUESTS = 1_000_000
+"""How many requests a replica has answered when all its pools are full."""
+
+WINDOW_REQUESTS = 5_000_000
+"""Memory is judged over the last so many requests."""
+
+MOST_GROWTH = 0.01
 SHARE = 10
-"""The first and the last tenth of the samples are compared."""
+"""The first and the last tenth of the samples are compared: a median of many is no chance peak."""
 
 
 class Memory:
@@ -14,19 +21,30 @@ class Memory:
 
     def __init__(self, processes: Sequence[int]) -> None:
         self._processes = processes
-        self._series: dict[int, list[int]] = {process: [] for process in processes}
+        self._samples: list[tuple[int, list[int]]] = []
 
-    def sample(self) -> None:
-        """Look at the replicas once."""
-        for process in self._processes:
-            self._series[process].append(own_bytes(process))
+    def sample(self, answered: int) -> None:
+        """Look at the replicas once; they have `answered` so many requests since they started."""
+        if answered >= LEVEL_REQUESTS:
+            self._samples.append((answered, [own_bytes(process) for process in self._processes]))
+
+    @property
+    def requests(self) -> int:
+        """Return over how many requests memory is judged."""
+        window = self._window()
+        return window[-1][0] - window[0][0] if window else 0
 
     @property
     def growth(self) -> float | None:
         """The largest share by which a replica grew between the medians of both ends; None with too few samples."""
-        if any(len(series) < 2 * SHARE for series in self._series.values()):
+        window = self._window()
+        if len(window) < 2 * SHARE:
             return None
-        return max(map(_growth, self._series.values()))
+        return max(_growth([held[index] for _, held in window]) for index in range(len(self._processes)))
+
+    def _window(self) -> list[tuple[int, list[int]]]:
+        last = self._samples[-1][0] if self._samples else 0
+        return [sample for sample in self._samples if sample[0] >= last - WINDOW_REQUESTS]
 
 
 def _growth(series: list[int]) -> float:
@@ -37,7 +55,8 @@ def _growth(series: list[int]) -> float:
 def own_bytes(process: int) -> int:
     """Return the bytes of `process` that are its own, swapped ones included; 0 when it has ended.
 
-    File pages are left out: they come and go with what else the machine runs.
+    Anonymous pages are its heap, stacks and arenas, whether in memory or in swap. Pages of files (libraries, the
+    model) are left out: they come and go with what else the machine runs, and the process cannot leak them.
     """
     found = 0
     with contextlib.suppress(OSError):

@@ -3,11 +3,20 @@
 import json
 import socketserver
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 
+import grpc
 import pytest
-from bench.soak.crosstalk import Counter, Counts, Crowd
+from bench.soak.callers import HttpCaller
+from bench.soak.counts import Counter, Counts
+from bench.soak.crosstalk import Crowd
+from bench.soak.grpc_caller import GrpcCaller
+from bench.soak.grpc_requests import grpc_kinds
 from bench.soak.requests import FIRST_NONCE, kinds
+
+from slipstream_runtime.rpc.messages import open_inference_pb2 as messages
 
 
 @contextmanager
@@ -52,10 +61,40 @@ def converse(answer, requests=300):
     kept = kinds("m")
     plain = kept | {"binary": kept["one"]}
     with server(answer) as port:
-        crowd = Crowd([(port, plain, 8)], counts, seed=1)
+        crowd = Crowd([partial(HttpCaller, port, plain, counts)] * 8, counts, seed=1)
         crowd.run(requests, lambda: None)
         crowd.close()
     return counts
+
+
+def converse_over_grpc(answer, requests=600):
+    def infer(content, context):
+        request = messages.ModelInferRequest.FromString(content)
+        nonce, trap = (tensor.contents.int64_contents for tensor in request.inputs)
+        raw = [bytes(content) for content in request.raw_input_contents]
+        numbers = raw or [b"".join(n.to_bytes(8, "little") for n in part) for part in (nonce, trap)]
+        code, body = answer(numbers[0], trapped=9 in numbers[1])
+        if code is not grpc.StatusCode.OK:
+            context.abort(code, "asked for")
+        return messages.ModelInferResponse(model_name="m", raw_output_contents=[body]).SerializeToString()
+
+    counts = Counts()
+    service = {"ModelInfer": grpc.unary_unary_rpc_method_handler(infer)}
+    with ThreadPoolExecutor(8) as threads:
+        running = grpc.server(threads)
+        port = running.add_insecure_port("127.0.0.1:0")
+        handler = grpc.method_handlers_generic_handler("inference.GRPCInferenceService", service)
+        running.add_generic_rpc_handlers((handler,))
+        running.start()
+        crowd = Crowd([partial(GrpcCaller, port, grpc_kinds("m"), counts)] * 3, counts, seed=1)
+        crowd.run(requests, lambda: None)
+        crowd.close()
+        running.stop(None).wait()
+    return counts
+
+
+def echoed_over_grpc(nonces, trapped):
+    return (grpc.StatusCode.INTERNAL if trapped else grpc.StatusCode.OK), nonces
 
 
 def test_own_answers_and_asked_for_failures_are_no_faults():
@@ -76,6 +115,28 @@ def test_a_failure_without_cause_is_a_fault():
     counts = converse(lambda body: (500, b"{}"))
     assert counts.wrong > 0
     assert counts.mismatched == 0
+
+
+def test_own_answers_over_grpc_and_asked_for_failures_are_no_faults():
+    counts = converse_over_grpc(echoed_over_grpc)
+    assert counts.faults == 0
+    assert counts.sent == 600 == counts.grpc
+    assert counts.sent == counts.own + counts.left + counts.failed + counts.refused
+    assert counts.own > 500
+    assert counts.left > 0
+    assert counts.failed > 0
+
+
+def test_an_answer_of_another_grpc_caller_is_a_mismatch():
+    counts = converse_over_grpc(lambda nonces, trapped: echoed_over_grpc(bytes(8) + nonces[8:], trapped))
+    assert counts.own == 0
+    assert counts.mismatched > 500
+
+
+def test_a_failure_over_grpc_without_cause_is_a_fault():
+    counts = converse_over_grpc(lambda _, trapped: (grpc.StatusCode.INTERNAL, b""))
+    assert counts.wrong > 500
+    assert counts.own == 0
 
 
 @pytest.mark.parametrize("name", ["one", "three", "binary"])
