@@ -1,4 +1,4 @@
-"""Provide one program that is compiled from its published Go module, checked against its pinned sum and kept by version."""
+"""Provide one program: compiled from its published Go module, checked against its pinned sum, kept by version."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from go_modules import Module, prepare
 
 @dataclass(frozen=True)
 class Tool:
-    """A program: its name and module, what it is for, the cache's folder for it, the variable that names a ready one."""
+    """A program: its name and module, what it is for, its folder in the cache, the variable that names a ready one."""
 
     name: str
     module: Module

@@ -1,8 +1,9 @@
 """Whether this process still works: the ages of what must recur, as numbers and as a verdict for the liveness probe."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 
 from aiohttp import web
 
@@ -10,6 +11,8 @@ RESYNC_LIMIT_SECONDS = 300.0
 QUEUE_LIMIT_SECONDS = 300.0
 LAG_LIMIT_SECONDS = 10.0
 LAG_PERIOD_SECONDS = 1.0
+
+Page = Callable[[web.Request], Awaitable[web.Response]]
 
 
 @dataclass(frozen=True)
@@ -49,10 +52,11 @@ class LoopLag:
 
 
 class HealthServer:
-    """Answers `/healthz` with the health as JSON: 200, or 503 when something is wrong."""
+    """Answers `/healthz` with the health as JSON, 200, or 503 when something is wrong; other `pages` by their path."""
 
-    def __init__(self, read: Callable[[], Health]) -> None:
+    def __init__(self, read: Callable[[], Health], pages: Mapping[str, Page] = MappingProxyType({})) -> None:
         self._read = read
+        self._pages = pages
         self._runner: web.AppRunner | None = None
 
     async def start(self, port: int) -> None:
@@ -60,7 +64,8 @@ class HealthServer:
         if not port:
             return
         app = web.Application()
-        app.router.add_get("/healthz", self._answer)
+        for path, page in {**self._pages, "/healthz": self._answer}.items():
+            app.router.add_get(path, page)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         await web.TCPSite(self._runner, None, port).start()

@@ -33,6 +33,8 @@ DEPLOYMENT = Kind("apps/v1", "deployments", "Deployment")
 DISRUPTION_BUDGET = Kind("policy/v1", "poddisruptionbudgets", "PodDisruptionBudget")
 NETWORK_POLICY = Kind("networking.k8s.io/v1", "networkpolicies", "NetworkPolicy")
 SECRET = Kind("v1", "secrets", "Secret")
+TOKEN_REVIEW = Kind("authentication.k8s.io/v1", "tokenreviews", "TokenReview")
+ACCESS_REVIEW = Kind("authorization.k8s.io/v1", "subjectaccessreviews", "SubjectAccessReview")
 LEASE = Kind("coordination.k8s.io/v1", "leases", "Lease")
 
 CHILDREN = (

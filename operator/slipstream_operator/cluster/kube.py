@@ -37,7 +37,7 @@ class Kube(Protocol):
         """Return the objects that carry the labels."""
 
     async def create(self, kind: Kind, document: Document) -> Document:
-        """Create the object; a namesake is a ClusterError of status 409."""
+        """Create the object, in the cluster if it names no namespace; a namesake is a ClusterError of status 409."""
 
     async def apply(self, kind: Kind, document: Document, subresource: str = "") -> Document:
         """Create or update by server-side apply, as the owner of the fields in `document`."""
@@ -106,7 +106,7 @@ class KubeClient:
     async def create(self, kind: Kind, document: Document) -> Document:
         """Create the object."""
         query = {"fieldManager": names.FIELD_MANAGER}
-        return await self._call("POST", kind.path(document["metadata"]["namespace"]), query, document)
+        return await self._call("POST", kind.path(document["metadata"].get("namespace")), query, document)
 
     async def apply(self, kind: Kind, document: Document, subresource: str = "") -> Document:
         """Create or update by server-side apply."""

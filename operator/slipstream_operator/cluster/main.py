@@ -7,13 +7,19 @@ import logging
 import signal
 import sys
 from collections.abc import Coroutine, Sequence
+from http import HTTPStatus
 from typing import Any
 
-from slipstream_operator.cluster.health import Health, HealthServer, LoopLag
+from aiohttp import web
+
+from slipstream_operator.cluster import figures
+from slipstream_operator.cluster.health import Health, HealthServer, LoopLag, Page
 from slipstream_operator.cluster.kube import Kube, KubeClient
 from slipstream_operator.cluster.lease import Leadership
+from slipstream_operator.cluster.readers import PATH, Readers
 from slipstream_operator.cluster.settings import OperatorSettings, add_arguments, from_arguments
 from slipstream_operator.cluster.term import Term
+from slipstream_operator.cluster.turns import Turns
 from slipstream_operator.errors import MachineError, SlipstreamError
 
 _log = logging.getLogger(__name__)
@@ -62,6 +68,8 @@ class Operator:
         self._settings = settings
         self._leadership = Leadership(kube, settings)
         self._lag = LoopLag()
+        self._turns = Turns()
+        self._readers = Readers(kube) if settings.metrics == "Authenticated" else None
         self._term: Term | None = None
 
     async def run(self, stop: asyncio.Event) -> int:
@@ -70,7 +78,8 @@ class Operator:
         Raises:
             MachineError: the liveness port is taken.
         """
-        server = HealthServer(self.health)
+        pages: dict[str, Page] = {} if self._settings.metrics == "Off" else {PATH: self._metrics}
+        server = HealthServer(self.health, pages)
         try:
             await server.start(self._settings.liveness_port)
         except OSError as error:
@@ -98,10 +107,21 @@ class Operator:
             loop_lag_seconds=self._lag.seconds,
         )
 
+    async def _metrics(self, request: web.Request) -> web.Response:
+        """Answer with the metrics, to those who may read them."""
+        if self._readers is not None:
+            status, words = await self._readers.judge(request.headers.get("Authorization"))
+            if status != HTTPStatus.OK:
+                challenge = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else {}
+                return web.Response(status=status, text=f"{words}\n", headers=challenge)
+        readiness = self._term.reconciler.readiness() if self._term else {}
+        page = figures.text(self.health(), self._turns, readiness, figures.this_process())
+        return web.Response(text=page, headers={"Content-Type": figures.CONTENT_TYPE})
+
     async def _serve_a_term(self, stop: asyncio.Event) -> None:
         if not await _before(stop, self._leadership.acquire()):
             return
-        self._term = Term(self._kube, self._settings)
+        self._term = Term(self._kube, self._settings, self._turns)
         self._term.begin()
         lost = True
         try:

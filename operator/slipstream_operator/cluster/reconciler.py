@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -40,6 +41,13 @@ class _Known:
     memory: Memory = field(default_factory=Memory)
     generation: int = -1
     spec: AgentSpec | None = None
+    ready: str = "Unknown"
+
+    async def tell(self, live: Document, status: Document, now: float) -> None:
+        """Write the status, and keep what it says of readiness."""
+        found = (c["status"] for c in status.get("conditions", []) if c["type"] == conditions.READY)
+        self.ready = next(found, "Unknown")
+        await self.writer.write(live, status, now)
 
 
 class Reconciler:
@@ -70,6 +78,10 @@ class Reconciler:
             return RESYNC_SECONDS
         world = ClusterWorld(self._kube, self._settings, self._scraper, owner_of(live), spec, live)
         return await self._act(known, world)
+
+    def readiness(self) -> Counter[str]:
+        """Return how many AgentDeployments there are by the status of their condition Ready."""
+        return Counter(known.ready for known in self._known.values())
 
     async def close(self) -> None:
         """Close the connections to replicas."""
@@ -104,7 +116,7 @@ class Reconciler:
         troubles = (Event("Warning", conditions.APPLY_FAILED, str(trouble)),) if trouble is not None else ()
         for event in (*troubles, *desired.events):
             await self._events.post(world.owner, event)
-        await known.writer.write(world.live, desired.status, now)
+        await known.tell(world.live, desired.status, now)
 
     async def _refuse(self, known: _Known, live: Document, problem: str) -> None:
         owner: Owner = owner_of(live)
@@ -112,7 +124,7 @@ class Reconciler:
         status = refusal_status(live, problem, _timestamp())
         if status != live.get("status", {}):
             await self._events.post(owner, refusal_event(problem))
-        await known.writer.write(live, status, time.monotonic())
+        await known.tell(live, status, time.monotonic())
 
     def _delay(self, desired: Desired) -> float:
         serves = desired.serving is not None and desired.serving.replicas > 0

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from slipstream_operator.cluster.profiles import PROFILES, TICK_SECONDS
 from slipstream_operator.scaling.tuning import Tuning
 
+METRICS = ("Authenticated", "Open", "Off")
+"""Who gets `/metrics`: bearers of a token that RBAC permits, everyone, nobody."""
+
 
 @dataclass(frozen=True)
 class OperatorSettings:
@@ -20,7 +23,8 @@ class OperatorSettings:
         builder_cpu: processors a build asks for.
         builder_memory: memory a build may use.
         scaling_profile: the name of the scaling's time constants.
-        liveness_port: the port of `/healthz`; 0 for none.
+        liveness_port: the port of `/healthz` and `/metrics`; 0 for none.
+        metrics: who gets `/metrics`, one of METRICS.
         lease_namespace: the operator's own namespace: holds its Lease, and replicas let it scrape them.
         lease_name: the Lease that one of several operators holds.
         identity: this process in the Lease.
@@ -33,6 +37,7 @@ class OperatorSettings:
     builder_memory: str = "4Gi"
     scaling_profile: str = "standard"
     liveness_port: int = 8080
+    metrics: str = "Authenticated"
     lease_namespace: str = "slipstream-system"
     lease_name: str = "slipstream-operator"
     identity: str = "slipstream-operator"
@@ -70,7 +75,8 @@ def add_arguments(parser: argparse.ArgumentParser, environment: Mapping[str, str
     flag("builder-cpu", default.builder_cpu, "processors a build asks for")
     flag("builder-memory", default.builder_memory, "memory a build may use")
     flag("scaling-profile", default.scaling_profile, "how quickly scaling looks and acts", choices=sorted(PROFILES))
-    flag("liveness-port", str(default.liveness_port), "the port of /healthz, 0 for none", type=int)
+    flag("liveness-port", str(default.liveness_port), "the port of /healthz and /metrics, 0 for none", type=int)
+    flag("metrics", default.metrics, "who gets /metrics; Authenticated asks the API server", choices=METRICS)
     flag("lease-namespace", default.lease_namespace, "the operator's own namespace, where its Lease is")
     flag("lease-name", default.lease_name, "the Lease that one of several operators holds")
     flag("identity", f"{os.uname().nodename}-{os.getpid()}", "this process's name in the Lease")
@@ -86,6 +92,7 @@ def from_arguments(options: argparse.Namespace) -> OperatorSettings:
         builder_memory=options.builder_memory,
         scaling_profile=options.scaling_profile,
         liveness_port=options.liveness_port,
+        metrics=options.metrics,
         lease_namespace=options.lease_namespace,
         lease_name=options.lease_name,
         identity=options.identity,

@@ -10,6 +10,7 @@ from slipstream_operator.cluster.kube import Kube
 from slipstream_operator.cluster.queue import Key, WorkQueue
 from slipstream_operator.cluster.reconciler import RESYNC_SECONDS, Reconciler
 from slipstream_operator.cluster.settings import OperatorSettings
+from slipstream_operator.cluster.turns import Turns
 from slipstream_operator.cluster.watching import Watcher
 from slipstream_operator.errors import ClusterError
 
@@ -21,12 +22,12 @@ RETRY_SECONDS = 2.0
 class Term:
     """What works while this process leads; a new term begins with nothing remembered."""
 
-    def __init__(self, kube: Kube, settings: OperatorSettings) -> None:
+    def __init__(self, kube: Kube, settings: OperatorSettings, turns: Turns) -> None:
         self._kube = kube
         self._settings = settings
-        self._reconciler = Reconciler(kube, settings)
+        self.reconciler = Reconciler(kube, settings)
         self._resync: asyncio.Task[None] | None = None
-        self.queue = WorkQueue(self._reconciler.reconcile)
+        self.queue = WorkQueue(lambda key: turns.timed(self.reconciler.reconcile(key)))
         self.watcher = Watcher(settings, self.queue.add)
         self.resynced_at = asyncio.get_running_loop().time()
 
@@ -43,7 +44,7 @@ class Term:
                 await self._resync
         await self.queue.stop(patience_seconds)
         await self.watcher.stop()
-        await self._reconciler.close()
+        await self.reconciler.close()
 
     async def _resync_forever(self) -> None:
         """Give every AgentDeployment a turn each minute, whatever the watches do, and those that are gone one more."""
