@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
+from slipstream_contract.processes import LOOP_SECONDS
 from slipstream_contract.serving import ServingOptions
 from slipstream_runtime.batching.batcher import Batcher, BatchRules
 from slipstream_runtime.batching.policy import MAX_ROWS
-from slipstream_runtime.batching.runners import LOOP_SECONDS, LoopRunner, Runner, ThreadRunner
+from slipstream_runtime.batching.runners import LoopRunner, Runner, ThreadRunner
 from slipstream_runtime.caching.opening import Caches, open_caches
 from slipstream_runtime.callers.gate import Gate
 from slipstream_runtime.callers.opening import open_gate

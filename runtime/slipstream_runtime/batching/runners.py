@@ -7,9 +7,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
-LOOP_SECONDS = 200e-6
-"""Below this for one row the hand-over to a thread and back costs more than the loop's standstill."""
-
 Work = Callable[[], Any]
 Done = Callable[[Any], None]
 More = Callable[[], "Work | None"]

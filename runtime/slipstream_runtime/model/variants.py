@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from slipstream_contract.manifest import Variant
+from slipstream_contract.processes import MEMORY_SHARE, SESSION_FACTOR
 from slipstream_contract.serving import ServingOptions
 from slipstream_runtime.batching.curve import Line
 from slipstream_runtime.batching.execution import Run
@@ -20,12 +21,6 @@ from slipstream_runtime.model.watchdog import Watchdog
 from slipstream_runtime.protocol.signature import Signature
 
 logger = logging.getLogger(__name__)
-
-MEMORY_SHARE = 0.5
-"""Of the memory of this process, what the sessions of all variants may be expected to take."""
-
-SESSION_FACTOR = 3.0
-"""A session's memory in bytes of its file, measured 1.7 to 2.5 for models of 20 to 90 MB with batches of 32."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +122,8 @@ def load_models(options: ServingOptions, threads: int) -> ModelSet:
     manifest, digest = read_manifest(folder)
     others = [found for found in manifest.variants if found.name != options.variant] if options.variant_file else []
     names = (options.variant, *(found.name for found in others))
-    keep_all = fits(manifest.variants, quota.memory_bytes()) or not others
+    memory_bytes = quota.memory_bytes() // max(1, options.processes)
+    keep_all = fits(manifest.variants, memory_bytes) or not others
     if not keep_all:
         logger.warning("memory holds one variant at a time: a switch loads the next one first")
 

@@ -4,10 +4,9 @@ from pathlib import Path
 
 from slipstream_contract import codec
 from slipstream_contract.errors import ContractError
-from slipstream_contract.manifest import MANIFEST_FILE, Manifest
+from slipstream_contract.manifest import MANIFEST_FILE, LatencyCurve, Manifest
+from slipstream_contract.processes import Plan, plan_processes
 from slipstream_contract.serving import ServingOptions
-from slipstream_runtime.batching.curve import Line
-from slipstream_runtime.model.processes import Plan, plan_processes
 from slipstream_runtime.model.quota import processors
 
 
@@ -16,14 +15,13 @@ def choose(options: ServingOptions) -> Plan:
     return plan_processes(options.processes, options.threads, processors(), _cost(options), options.provider)
 
 
-def _cost(options: ServingOptions) -> Line:
-    """Return what batches cost as the manifest has it; endless, and so one process, where it cannot be read.
+def _cost(options: ServingOptions) -> LatencyCurve | None:
+    """Return what batches cost as the manifest has it, or None where it cannot be read.
 
     What is wrong with the manifest is then found, and said, by the process that loads it.
     """
     try:
         path = Path(options.artifact) / MANIFEST_FILE
-        curve = codec.decode_json(Manifest, path.read_bytes(), str(path)).variant(options.variant).latency
+        return codec.decode_json(Manifest, path.read_bytes(), str(path)).variant(options.variant).latency
     except (OSError, ContractError, KeyError):
-        return Line(float("inf"), 0.0)
-    return Line(curve.alpha_seconds, curve.beta_seconds)
+        return None

@@ -6,9 +6,9 @@ import logging
 import os
 import signal
 
+from slipstream_contract.processes import Plan
 from slipstream_contract.serving import ServingOptions
 from slipstream_runtime.errors import StartError
-from slipstream_runtime.model.processes import Plan
 from slipstream_runtime.rest.limits import Limits
 from slipstream_runtime.rest.listener import Listener
 from slipstream_runtime.rest.ports import Ports
@@ -37,7 +37,7 @@ class Supervisor:
     def __init__(self, options: ServingOptions, plan: Plan, ports: Ports) -> None:
         own = dataclasses.replace(
             options,
-            processes=1,
+            processes=plan.processes,  # so that each takes its share of the memory only
             threads=plan.threads,
             cache_bytes=options.cache_bytes // plan.processes,
         )

@@ -45,7 +45,7 @@ def test_a_run_without_end_is_stopped_and_the_replica_lives_on(folder):
 
 def test_a_run_that_nobody_stops_fails_the_liveness_probe(folder):
     """The model's thread is stuck here, not the loop, so that the probe itself still answers."""
-    slow_enough_for_a_thread = "from slipstream_runtime.batching import runners; runners.LOOP_SECONDS = 0.0"
+    slow_enough_for_a_thread = "from slipstream_contract import processes; processes.LOOP_SECONDS = 0.0"
     prelude = f"{NEVER_STOPPED}\n{slow_enough_for_a_thread}"
     with replica(folder, prelude=prelude, objective_milliseconds=5000) as running:
         assert httpx.get(f"{running.metrics_url}/livez").status_code == 200
