@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from importlib import resources
 from typing import Any, cast
 
-import celpy
 import jsonschema
 import yaml
-from celpy.adapter import json_to_cel
 
 from slipstream_contract import names
+from slipstream_operator.api import rules
 from slipstream_operator.errors import ManifestError
 
 Schema = dict[str, Any]
@@ -38,7 +37,7 @@ def validate(document: dict[str, Any]) -> dict[str, Any]:
     _check_kind(document)
     schema = custom_resource_definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     defaulted: Schema = _with_defaults(copy.deepcopy(document), schema)
-    problems = list(_schema_problems(defaulted, schema)) or list(_rule_problems(defaulted, schema, ""))
+    problems = list(_schema_problems(defaulted, schema)) or list(rules.problems(defaulted, schema))
     if problems:
         raise ManifestError("\n".join(dict.fromkeys(problems)))
     return defaulted
@@ -88,14 +87,15 @@ def _in_words(error: jsonschema.ValidationError) -> Iterator[str]:
     if error.validator == "additionalProperties":
         known = list(cast("Schema", error.schema)["properties"])
         for name in sorted(set(cast("Schema", error.instance)) - set(known)):
-            yield f"{_join(path, name)}: unknown field; {_suggestion(name, known)}"
+            yield f"{rules.join(path, name)}: unknown field; {_suggestion(name, known)}"
     elif error.validator == "required":
         for name in sorted(set(rule) - set(cast("Schema", error.instance))):
-            yield f"{_join(path, name)}: required field is missing"
+            yield f"{rules.join(path, name)}: required field is missing"
     elif error.validator == "enum":
         yield f"{path}: {error.instance!r} is not one of {', '.join(rule)}"
     elif error.validator == "type":
-        yield f"{path}: expected {rule}, found {error.instance!r:.80}"
+        quotes = "; write it in quotes" if rule == "string" and isinstance(error.instance, bool | int | float) else ""
+        yield f"{path}: expected {rule}, found {error.instance!r:.80}{quotes}"
     else:
         yield f"{path}: {error.message}"
 
@@ -105,35 +105,8 @@ def _suggestion(name: str, known: list[str]) -> str:
     return f"did you mean {close[0]}?" if close else f"known fields are {', '.join(known)}"
 
 
-def _rule_problems(value: Any, schema: Schema, path: str) -> Iterator[str]:
-    for rule in schema.get("x-kubernetes-validations", []):
-        if not _holds(rule["rule"], value):
-            yield f"{path}: {rule['message']}" if path else rule["message"]
-    if isinstance(value, dict):
-        for name, child in schema.get("properties", {}).items():
-            if name in value:
-                yield from _rule_problems(value[name], child, _join(path, name))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _rule_problems(item, schema.get("items", {}), f"{path}[{index}]")
-
-
-def _holds(rule: str, value: Any) -> bool:
-    return bool(_program(rule).evaluate({"self": json_to_cel(value)}))
-
-
-@functools.cache
-def _program(rule: str) -> celpy.Runner:
-    environment = celpy.Environment()
-    return environment.program(environment.compile(rule))
-
-
-def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
-
-
 def _dotted(path: Any) -> str:
     text = ""
     for part in path:
-        text = f"{text}[{part}]" if isinstance(part, int) else _join(text, part)
+        text = f"{text}[{part}]" if isinstance(part, int) else rules.join(text, part)
     return text

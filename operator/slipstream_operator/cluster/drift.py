@@ -1,15 +1,9 @@
 """Whether a live object still is what was applied: only what differs is written, so an idle operator writes nothing."""
 
-import re
 from typing import Any
 
 from slipstream_contract import names
-
-_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(m|Ki|Mi|Gi|Ti|Pi|k|M|G|T|P)?")
-_UNITS = {
-    "m": 1e-3, "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40, "Pi": 2.0**50,
-    "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15,
-}  # fmt: skip
+from slipstream_operator.api.quantities import amount
 
 _KIND = ("apiVersion", "kind")
 
@@ -48,9 +42,5 @@ def _same_quantity(live: Any, wanted: Any) -> bool:
     """Return whether both are one quantity: the API server writes "0.5" as "500m", and "1024Mi" as "1Gi"."""
     if not isinstance(live, str) or not isinstance(wanted, str):
         return False
-    one, other = _QUANTITY.fullmatch(live), _QUANTITY.fullmatch(wanted)
-    return one is not None and other is not None and _amount(one) == _amount(other)
-
-
-def _amount(match: re.Match[str]) -> float:
-    return round(float(match[1]) * _UNITS.get(match[2], 1.0), 3)
+    one = amount(live)
+    return one is not None and one == amount(wanted)

@@ -8,7 +8,7 @@ from slipstream_operator.reconcile.desired import Event
 
 Document = dict[str, Any]
 
-REASON = "InvalidSource"
+REASON = "InvalidSpec"
 
 
 def refusal_status(live: Document, problem: str, timestamp: str) -> Document:

@@ -1,6 +1,6 @@
 import pytest
 
-from slipstream_operator.api.quantities import parse_bytes, parse_percentage, parse_processors
+from slipstream_operator.api.quantities import amount, parse_bytes, parse_percentage, parse_processors
 
 
 @pytest.mark.parametrize(("text", "value"), [("1%", 0.01), ("0.5%", 0.005), ("99.9%", 0.999), ("0%", 0.0)])
@@ -16,3 +16,8 @@ def test_a_quantity_becomes_bytes(text, value):
 @pytest.mark.parametrize(("text", "value"), [("2", 2.0), ("500m", 0.5), ("1.5", 1.5)])
 def test_a_quantity_becomes_processors(text, value):
     assert parse_processors(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "lots", "2GB", "1 Gi", "-1"])
+def test_what_is_no_quantity_has_no_amount(text):
+    assert amount(text) is None
