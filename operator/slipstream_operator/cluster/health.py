@@ -1,6 +1,7 @@
 """Whether this process still works: the ages of what must recur, as numbers and as a verdict for the liveness probe."""
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
@@ -59,8 +60,8 @@ class HealthServer:
         self._pages = pages
         self._runner: web.AppRunner | None = None
 
-    async def start(self, port: int) -> None:
-        """Listen on `port`; 0 switches the server off."""
+    async def start(self, port: int, tls: ssl.SSLContext | None = None) -> None:
+        """Listen on `port`, with TLS if a context is given; 0 switches the server off."""
         if not port:
             return
         app = web.Application()
@@ -68,7 +69,7 @@ class HealthServer:
             app.router.add_get(path, page)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        await web.TCPSite(self._runner, None, port).start()
+        await web.TCPSite(self._runner, None, port, ssl_context=tls).start()
 
     async def stop(self) -> None:
         """Stop listening."""

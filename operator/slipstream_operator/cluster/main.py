@@ -6,21 +6,17 @@ import contextlib
 import logging
 import signal
 import sys
-from collections.abc import Coroutine, Sequence
-from http import HTTPStatus
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
-from aiohttp import web
-
-from slipstream_operator.cluster import figures
-from slipstream_operator.cluster.health import Health, HealthServer, LoopLag, Page
+from slipstream_operator.cluster.front import Front
+from slipstream_operator.cluster.health import Health, LoopLag
 from slipstream_operator.cluster.kube import Kube, KubeClient
 from slipstream_operator.cluster.lease import Leadership
-from slipstream_operator.cluster.readers import PATH, Readers
 from slipstream_operator.cluster.settings import OperatorSettings, add_arguments, from_arguments
 from slipstream_operator.cluster.term import Term
 from slipstream_operator.cluster.turns import Turns
-from slipstream_operator.errors import MachineError, SlipstreamError
+from slipstream_operator.errors import SlipstreamError
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +40,7 @@ def run(settings: OperatorSettings) -> int:
     """Run the operator until a signal ends it, and return its exit code.
 
     Raises:
-        MachineError: there are no credentials for a cluster, or the liveness port is taken.
+        MachineError: there are no credentials for a cluster, the liveness port is taken, or its certificate is no good.
     """
     return asyncio.run(_run(settings))
 
@@ -69,23 +65,16 @@ class Operator:
         self._leadership = Leadership(kube, settings)
         self._lag = LoopLag()
         self._turns = Turns()
-        self._readers = Readers(kube) if settings.metrics == "Authenticated" else None
         self._term: Term | None = None
 
     async def run(self, stop: asyncio.Event) -> int:
         """Stand by, lead and work until `stop` is set, and return 0.
 
         Raises:
-            MachineError: the liveness port is taken.
+            MachineError: the liveness port is taken, or its certificate cannot be used.
         """
-        pages: dict[str, Page] = {} if self._settings.metrics == "Off" else {PATH: self._metrics}
-        server = HealthServer(self.health, pages)
-        try:
-            await server.start(self._settings.liveness_port)
-        except OSError as error:
-            raise MachineError(
-                f"port {self._settings.liveness_port}: {error.strerror}; choose another with --liveness-port"
-            ) from error
+        front = Front(self._kube, self._settings, self.health, self._readiness, self._turns)
+        await front.start()
         lag = asyncio.create_task(self._lag.measure())
         try:
             while not stop.is_set():
@@ -93,7 +82,7 @@ class Operator:
             return 0
         finally:
             lag.cancel()
-            await server.stop()
+            await front.stop()
 
     def health(self) -> Health:
         """Return the present health."""
@@ -107,16 +96,8 @@ class Operator:
             loop_lag_seconds=self._lag.seconds,
         )
 
-    async def _metrics(self, request: web.Request) -> web.Response:
-        """Answer with the metrics, to those who may read them."""
-        if self._readers is not None:
-            status, words = await self._readers.judge(request.headers.get("Authorization"))
-            if status != HTTPStatus.OK:
-                challenge = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else {}
-                return web.Response(status=status, text=f"{words}\n", headers=challenge)
-        readiness = self._term.reconciler.readiness() if self._term else {}
-        page = figures.text(self.health(), self._turns, readiness, figures.this_process())
-        return web.Response(text=page, headers={"Content-Type": figures.CONTENT_TYPE})
+    def _readiness(self) -> Mapping[str, int]:
+        return self._term.reconciler.readiness() if self._term else {}
 
     async def _serve_a_term(self, stop: asyncio.Event) -> None:
         if not await _before(stop, self._leadership.acquire()):

@@ -25,6 +25,8 @@ class OperatorSettings:
         scaling_profile: the name of the scaling's time constants.
         liveness_port: the port of `/healthz` and `/metrics`; 0 for none.
         metrics: who gets `/metrics`, one of METRICS.
+        tls_folder: the folder of `tls.crt` and `tls.key` for that port; empty for plain HTTP.
+        monitoring_namespaces: the namespaces whose pods may scrape replicas, beside the operator's own.
         lease_namespace: the operator's own namespace: holds its Lease, and replicas let it scrape them.
         lease_name: the Lease that one of several operators holds.
         identity: this process in the Lease.
@@ -38,6 +40,8 @@ class OperatorSettings:
     scaling_profile: str = "standard"
     liveness_port: int = 8080
     metrics: str = "Authenticated"
+    tls_folder: str = ""
+    monitoring_namespaces: tuple[str, ...] = ()
     lease_namespace: str = "slipstream-system"
     lease_name: str = "slipstream-operator"
     identity: str = "slipstream-operator"
@@ -70,12 +74,19 @@ def add_arguments(parser: argparse.ArgumentParser, environment: Mapping[str, str
         default=[],
         help="watch this namespace; may be repeated; none means all ($SLIPSTREAM_NAMESPACES, with commas)",
     )
+    parser.add_argument(
+        "--monitoring-namespace",
+        action="append",
+        default=[],
+        help="let the pods of this namespace scrape replicas; may be repeated",
+    )
     flag("image-builder", default.builder_image, "the image of build Jobs")
     flag("image-runtime", default.runtime_image, "the image of replicas")
     flag("builder-cpu", default.builder_cpu, "processors a build asks for")
     flag("builder-memory", default.builder_memory, "memory a build may use")
     flag("scaling-profile", default.scaling_profile, "how quickly scaling looks and acts", choices=sorted(PROFILES))
     flag("liveness-port", str(default.liveness_port), "the port of /healthz and /metrics, 0 for none", type=int)
+    flag("tls-folder", default.tls_folder, "the folder of tls.crt and tls.key for that port")
     flag("metrics", default.metrics, "who gets /metrics; Authenticated asks the API server", choices=METRICS)
     flag("lease-namespace", default.lease_namespace, "the operator's own namespace, where its Lease is")
     flag("lease-name", default.lease_name, "the Lease that one of several operators holds")
@@ -93,6 +104,8 @@ def from_arguments(options: argparse.Namespace) -> OperatorSettings:
         scaling_profile=options.scaling_profile,
         liveness_port=options.liveness_port,
         metrics=options.metrics,
+        tls_folder=options.tls_folder,
+        monitoring_namespaces=tuple(sorted(set(options.monitoring_namespace))),
         lease_namespace=options.lease_namespace,
         lease_name=options.lease_name,
         identity=options.identity,

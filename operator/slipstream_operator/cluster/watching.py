@@ -5,10 +5,12 @@ own and a supervisor. That no change is lost meanwhile is the resync's work.
 """
 
 import asyncio
+import dataclasses
 import logging
+import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import kopf
@@ -33,13 +35,23 @@ def key_of_child(labels: dict[str, str], namespace: str) -> Key | None:
     return (namespace, name) if name else None
 
 
+def address_in_cluster(environment: Mapping[str, str]) -> str:
+    """Return where pods find the API server; IPv6 addresses as URLs write them."""
+    host, port = environment["KUBERNETES_SERVICE_HOST"], environment["KUBERNETES_SERVICE_PORT"]
+    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+
+
 def registry(changed: Callable[[Key], None]) -> kopf.OperatorRegistry:
     """Return the handlers: each calls `changed` with a key, from kopf's thread, and does nothing else."""
     handlers = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=handlers)  # type: ignore[untyped-decorator, unused-ignore]
     def login(**arguments: Any) -> Any:
-        return kopf.login_with_service_account(**arguments) or kopf.login_with_kubeconfig(**arguments)
+        account = kopf.login_with_service_account(**arguments)
+        if account is None:
+            return kopf.login_with_kubeconfig(**arguments)
+        # By address, as our own client does: the watches must not end when names do not resolve.
+        return dataclasses.replace(account, server=address_in_cluster(os.environ))
 
     @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=handlers)
     def agent_deployment(namespace: str | None, name: str | None, **_: Any) -> None:

@@ -26,12 +26,20 @@ def test_the_chart_installs_the_very_crd():
     ).read_bytes()
 
 
-def test_the_chart_grants_what_the_shipped_rights_grant():
-    role = next(d for d in yaml.safe_load_all((ROOT / "hack/rbac.yaml").read_text()) if d["kind"] == "ClusterRole")
-    template = (ROOT / "charts/slipstream/templates/_helpers.tpl").read_text()
-    rules = template.split('define "slipstream.rules" -}}')[1].split("{{- end }}")[0]
+@pytest.mark.parametrize(
+    ("shipped", "role", "granted"),
+    [
+        ("rbac.yaml", "slipstream-operator", "rules.yaml"),
+        ("rbac.yaml", "slipstream-operator-lease", "rules-lease.yaml"),
+        ("rbac.yaml", "slipstream-operator-reviewer", "rules-reviewer.yaml"),
+        ("rbac-cluster.yaml", "slipstream-operator-cluster", "rules-cluster.yaml"),
+    ],
+)
+def test_the_chart_grants_what_the_shipped_rights_grant(shipped, role, granted):
+    documents = yaml.safe_load_all((ROOT / "hack" / shipped).read_text())
+    (rules,) = [d["rules"] for d in documents if d["kind"].endswith("Role") and d["metadata"]["name"] == role]
 
-    assert yaml.safe_load(rules) == role["rules"]
+    assert yaml.safe_load((ROOT / "charts/slipstream/files" / granted).read_text()) == rules
 
 
 def test_the_crd_fits_into_an_annotation_of_kubectl_apply():

@@ -62,18 +62,18 @@ def _fetched_from(recipe: Recipe) -> list[int]:
     return sorted({443, 80, OBJECT_STORE_PORT, *(port for port in named if port is not None)})
 
 
-def runtime_policy(owner: Owner, serving: Serving, operator_namespace: str) -> Document:
-    """Return the policy of replicas: requests from their namespace, metrics to the operator's.
+def runtime_policy(owner: Owner, serving: Serving, scrapers: tuple[str, ...]) -> Document:
+    """Return the policy of replicas: requests from their namespace, metrics to the namespaces `scrapers`.
 
     Nothing goes out, but for names to resolve and Redis or the API server where they are used.
     """
-    operator = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": operator_namespace}}}
+    scraping = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}} for name in scrapers]
     spec: Document = {
         "podSelector": {"matchLabels": selector(owner, RUNTIME)},
         "policyTypes": ["Ingress", "Egress"],
         "ingress": [
             {"from": [{"podSelector": {}}], "ports": [_port(names.HTTP_PORT), _port(names.GRPC_PORT)]},
-            {"from": [operator], "ports": [_port(names.METRICS_PORT)]},
+            {"from": scraping, "ports": [_port(names.METRICS_PORT)]},
         ],
     }
     if calls := _replicas_call(serving):

@@ -17,7 +17,7 @@ def applied(owner: Owner, spec: AgentSpec, desired: Desired, settings: OperatorS
         accounts.service_account(owner, RUNTIME),
         storage.artifacts_claim(owner, spec.storage),
         access.builder_policy(owner, spec.recipe),
-        access.runtime_policy(owner, spec.serving, settings.lease_namespace),
+        access.runtime_policy(owner, spec.serving, (settings.lease_namespace, *settings.monitoring_namespaces)),
     ]
     if desired.build is not None:
         children.append(storage.recipe_config(owner, desired.build))
