@@ -96,8 +96,21 @@ def _in_words(error: jsonschema.ValidationError) -> Iterator[str]:
     elif error.validator == "type":
         quotes = "; write it in quotes" if rule == "string" and isinstance(error.instance, bool | int | float) else ""
         yield f"{path}: expected {rule}, found {error.instance!r:.80}{quotes}"
+    elif error.validator in _BOUNDS:
+        found = error.instance if isinstance(error.instance, int | float) else len(cast("Any", error.instance))
+        yield f"{path}: {found}{_BOUNDS[error.validator].format(rule)}"
     else:
         yield f"{path}: {error.message}"
+
+
+_BOUNDS = {
+    "minimum": " is less than {}",
+    "maximum": " is more than {}",
+    "minLength": " characters; write at least {}",
+    "maxLength": " characters; write at most {}",
+    "minItems": " items; write at least {}",
+    "maxItems": " items; write at most {}",
+}
 
 
 def _suggestion(name: str, known: list[str]) -> str:

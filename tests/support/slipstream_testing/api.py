@@ -35,9 +35,9 @@ class Api:
         """Read an object or a list."""
         return self._json("GET", path, query)
 
-    def create(self, path: str, manifest: Mapping[str, Any]) -> Json:
+    def create(self, path: str, manifest: Mapping[str, Any], **query: str) -> Json:
         """Post an object to its collection, or a body to a subresource."""
-        return self._json("POST", path, {}, manifest)
+        return self._json("POST", path, query, manifest)
 
     def merge(self, path: str, change: Mapping[str, Any]) -> Json:
         """Apply a JSON merge patch: lists are replaced, null removes."""

@@ -60,4 +60,4 @@ def test_a_refused_spec_is_told_and_what_serves_is_still_told_of():
     assert status["replicas"] == 1
     assert status["observedGeneration"] == 4
     assert found["Available"]["status"] == "True"
-    assert (found["Ready"]["reason"], found["ArtifactBuilt"]["message"]) == ("InvalidSource", "spec.model: wrong")
+    assert (found["Ready"]["reason"], found["ArtifactBuilt"]["message"]) == ("InvalidSpec", "spec.model: wrong")
