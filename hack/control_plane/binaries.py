@@ -4,7 +4,7 @@ import fcntl
 import os
 import platform
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,9 +47,9 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
     return cache_root(environ) / "control-plane" / name
 
 
-def missing_from(folder: Path) -> list[str]:
+def missing_from(folder: Path, names: Sequence[str] = NAMES) -> list[str]:
     """The binaries that the folder does not hold as executable files."""
-    return [name for name in NAMES if not os.access(folder / name, os.X_OK)]
+    return [name for name in names if not os.access(folder / name, os.X_OK)]
 
 
 def ready_made(environ: Mapping[str, str]) -> Path | None:

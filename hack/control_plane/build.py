@@ -6,41 +6,20 @@ filled on first use by compiling the published Go modules. Run it as `python3 ha
 
 import argparse
 import os
-import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from binaries import ControlPlaneError, cache_folder, missing_from, only_builder_of, ready_made
+from binaries import NAMES, ControlPlaneError, cache_folder, ready_made
 from go_build import build_all
+from keep import kept
 
 
 def provide(environ: Mapping[str, str]) -> Path:
     """The folder with all binaries, built first if need be."""
     if chosen := ready_made(environ):
         return chosen
-    folder = cache_folder(environ)
-    if not missing_from(folder):
-        return folder
-    with only_builder_of(folder):
-        if missing_from(folder):
-            _fill(folder, environ)
-    return folder
-
-
-def _fill(folder: Path, environ: Mapping[str, str]) -> None:
-    """Build beside the folder and rename, so that whoever sees the folder sees it complete."""
-    building = folder.with_name(f"{folder.name}.building")
-    for leftover in (building, folder):
-        shutil.rmtree(leftover, ignore_errors=True)
-    binaries, workspace = building / "binaries", building / "workspace"
-    binaries.mkdir(parents=True)
-    workspace.mkdir()
-    try:
-        build_all(binaries, workspace, environ)
-        binaries.rename(folder)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+    return kept(cache_folder(environ), NAMES, lambda binaries, workspace: build_all(binaries, workspace, environ))
 
 
 def main() -> int:

@@ -73,7 +73,7 @@ def require_go(workspace: Path, environ: Mapping[str, str], otherwise: str) -> N
 
 def build_one(name: str, source: Source, folder: Path, environ: Mapping[str, str], title: str) -> None:
     """Compile the command `name` of the module into the folder."""
-    package = "." if name == "etcd" else f"./cmd/{name}"
+    package = source.main.format(name=name)
     flags = ["-v", "-trimpath", "-mod=readonly", f"-modfile={source.modfile}", f"-ldflags={_linker_flags()}"]
     command = ["go", "build", *flags, "-o", str(folder / name), package]
     started = time.monotonic()

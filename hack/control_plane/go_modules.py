@@ -20,22 +20,24 @@ _PLACEHOLDER = re.compile(r"^(\s*k8s\.io/\S+) v0\.0\.0$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Module:
-    """A published Go module, and the version under which the same repository publishes its siblings."""
+    """A published Go module, the version of its siblings in the repository, and the package of a program in it."""
 
     path: str
     version: str
     sibling_version: str
+    main: str = "./cmd/{name}"
 
 
 @dataclass(frozen=True)
 class Source:
-    """A module that is ready to build: run go in `folder` with `-modfile=modfile`."""
+    """A module that is ready to build: run go in `folder` with `-modfile=modfile`; `main` is as in `Module`."""
 
     folder: Path
     modfile: Path
+    main: str
 
 
-ETCD = Module("go.etcd.io/etcd/server/v3", ETCD_VERSION, ETCD_VERSION)
+ETCD = Module("go.etcd.io/etcd/server/v3", ETCD_VERSION, ETCD_VERSION, main=".")
 KUBERNETES = Module("k8s.io/kubernetes", KUBERNETES_VERSION, KUBERNETES_VERSION.replace("v1.", "v0."))
 
 
@@ -48,7 +50,7 @@ def prepare(module: Module, workspace: Path, environ: Mapping[str, str]) -> Sour
     modfile.write_text(with_published_siblings((archive / "go.mod").read_text(), module.sibling_version))
     sums = (archive / "go.sum").read_text().splitlines() + _pinned_sums()
     (files / "go.sum").write_text("\n".join(sums) + "\n")
-    return Source(archive, modfile)
+    return Source(archive, modfile, module.main)
 
 
 def with_published_siblings(go_mod: str, version: str) -> str:

@@ -1,15 +1,15 @@
 """Provide one program: compiled from its published Go module, checked against its pinned sum, kept by version."""
 
 import os
-import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from binaries import ControlPlaneError, cache_root, go_platform, only_builder_of, say
+from binaries import ControlPlaneError, cache_root, go_platform, say
 from go_build import build_one, go_environment, require_go
 from go_modules import Module, prepare
+from keep import kept
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,8 @@ def provide(tool: Tool, environ: Mapping[str, str]) -> Path:
         return Path(chosen)
     system, architecture = go_platform()
     folder = cache_root(environ) / tool.folder / f"{tool.module.version}-{system}-{architecture}"
-    binary = folder / tool.name
-    if not os.access(binary, os.X_OK):
-        with only_builder_of(folder):
-            if not os.access(binary, os.X_OK):
-                _fill(tool, folder, environ)
-    return binary
+    kept(folder, [tool.name], lambda binaries, workspace: _build(tool, binaries, workspace, environ))
+    return folder / tool.name
 
 
 def command(tool: Tool) -> int:
@@ -47,20 +43,9 @@ def command(tool: Tool) -> int:
     return 0
 
 
-def _fill(tool: Tool, folder: Path, environ: Mapping[str, str]) -> None:
-    """Build beside the folder and rename, so that whoever sees the folder sees it complete."""
-    building = folder.with_name(f"{folder.name}.building")
-    for leftover in (building, folder):
-        shutil.rmtree(leftover, ignore_errors=True)
-    binaries, workspace = building / "binaries", building / "workspace"
-    binaries.mkdir(parents=True)
-    workspace.mkdir()
+def _build(tool: Tool, binaries: Path, workspace: Path, environ: Mapping[str, str]) -> None:
     environ = go_environment(environ)
-    try:
-        require_go(workspace, environ, f"set {tool.variable} to a {tool.name} of yours")
-        version = tool.module.version
-        say(f"building {tool.name} {version}, {tool.purpose}, a few minutes on two cores; later runs reuse it")
-        build_one(tool.name, prepare(tool.module, workspace, environ), binaries, environ, tool.name)
-        binaries.rename(folder)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+    require_go(workspace, environ, f"set {tool.variable} to a {tool.name} of yours")
+    version = tool.module.version
+    say(f"building {tool.name} {version}, {tool.purpose}, a few minutes on two cores; later runs reuse it")
+    build_one(tool.name, prepare(tool.module, workspace, environ), binaries, environ, tool.name)
