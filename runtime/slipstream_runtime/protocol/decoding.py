@@ -5,7 +5,7 @@ import numpy as np
 
 from slipstream_contract.manifest import TensorSpec
 from slipstream_runtime.errors import BadRequestError
-from slipstream_runtime.protocol.fast import FastWay, Message
+from slipstream_runtime.protocol.fast import FastWay, Message, Usual
 from slipstream_runtime.protocol.messages import (
     INFER,
     NAMED,
@@ -53,12 +53,31 @@ class Decoder:
             UnsupportedError: it asks for what the protocol has and this replica does not.
         """
         if header_length is None:
-            return self._quick(body) or self.infer_generally(body, None)
+            return self.json(body)
         if not 0 <= header_length <= len(body):
             raise BadRequestError("Inference-Header-Content-Length: must lie between 0 and the body's length")
         if header_length == 0:
             return self._headless(memoryview(body))
-        return self._quick_binary(body, header_length) or self.infer_generally(body, header_length)
+        found = self._fast.binary(body, header_length)
+        if found is None:
+            return self.infer_generally(body, header_length)
+        return self._quick_request(found, body[:header_length], self._fast.binary_members)
+
+    def json(self, body: bytes) -> InferRequest:
+        """Do as `infer` does, for requests without binary tensors; the hot path.
+
+        Raises:
+            ServingError: as `infer` does.
+        """
+        fast = self._fast
+        found = fast.json(body)
+        if found is None:
+            return self.infer_generally(body, None)
+        message, tensors, rows = found
+        plain = message.id is None and message.parameters is None and message.outputs is None
+        if plain and body.count(b":") == fast.json_members:
+            return InferRequest(tensors, rows)
+        return self._quick_request(found, body, fast.json_members)
 
     def infer_generally(self, body: bytes, header_length: int | None) -> InferRequest:
         """Do as `infer` does, for all requests that have a JSON part; slower."""
@@ -86,24 +105,8 @@ class Decoder:
         tensors = tuple(map(_fitted, self._signature.inputs, self._with_batch_axis(arrays)))
         return InferRequest(tensors, self._signature.rows(tensors))
 
-    def _quick(self, body: bytes) -> InferRequest | None:
-        found = self._fast.json(body)
-        return None if found is None else self._quick_request(*found, body, self._fast.json_members)
-
-    def _quick_binary(self, body: bytes, header_length: int) -> InferRequest | None:
-        found = self._fast.binary(body, header_length)
-        if found is None:
-            return None
-        return self._quick_request(*found, body[:header_length], self._fast.binary_members)
-
-    def _quick_request(self, message: Message, tensors: Tensors, text: bytes, known: int) -> InferRequest | None:
-        rows = self._fast.rows(tensors)
-        if rows == 0:
-            return None
-        if message.id is None and message.parameters is None and message.outputs is None:
-            if text.count(b":") != known:
-                refuse_duplicates(text)
-            return InferRequest(tensors, rows)
+    def _quick_request(self, found: Usual, text: bytes, known: int) -> InferRequest:
+        message, tensors, rows = found
         if text.count(b":") != known + optional_members(message):
             refuse_duplicates(text)
         return self._request(message, tensors, rows)

@@ -74,6 +74,8 @@ class Pages:
         return form
 
     def _new_form(self, infer: bool, length: int | None, patience: float | None) -> Form:
+        if infer and length is None:
+            return Form("infer", None, self._decoder.json, self._writer.infer, patience)
         if infer:
             return Form("infer", length, lambda body: self._decoder.infer(body, length), self._writer.infer, patience)
         if length is not None:
