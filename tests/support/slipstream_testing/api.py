@@ -39,9 +39,9 @@ class Api:
         """Post an object to its collection, or a body to a subresource."""
         return self._json("POST", path, query, manifest)
 
-    def merge(self, path: str, change: Mapping[str, Any]) -> Json:
+    def merge(self, path: str, change: Mapping[str, Any], **query: str) -> Json:
         """Apply a JSON merge patch: lists are replaced, null removes."""
-        return self._json("PATCH", path, {}, change, "application/merge-patch+json")
+        return self._json("PATCH", path, query, change, "application/merge-patch+json")
 
     def apply(self, path: str, manifest: Mapping[str, Any]) -> Json:
         """Create or update by server-side apply."""
