@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test lint unit property integration e2e bench-build bench-serving bench-gate soak format lock sync-crd clean
+.PHONY: help demo test lint unit property integration e2e bench-build bench-serving bench-gate soak images format lock sync-crd clean
 
 help:  ## Show the targets.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -69,15 +69,28 @@ soak: $(INSTALLED)  ## Wear the runtime down: 10 million requests, hostile batch
 	@mkdir -p .slipstream
 	@$(BIN)/python -m bench.soak --state .slipstream/soak.json
 
+images:  ## The three images as archives, built without a registry (root, Debian; 5 minutes the first time, then seconds).
+	@$(PYTHON) hack/images/build.py
+
+cluster: $(INSTALLED)  ## Start a single-node Kubernetes from source (root on Linux; BACKEND=kind or kubeconfig elsewhere).
+	@$(BIN)/python hack/cluster $(if $(BACKEND),--backend $(BACKEND)) up
+
+cluster-down: $(INSTALLED)  ## End that cluster and all of it.
+	@$(BIN)/python hack/cluster down
+
 format: $(INSTALLED)  ## Format the code.
 	@$(BIN)/ruff check --quiet --fix . && $(BIN)/ruff format --quiet .
 
 COMPILE = $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --no-emit-index-url --custom-compile-command "make lock"
 
+# What images/leave_out_cuda.py lets torch do without.
+CUDA_LEFT_OUT = cuda-bindings cuda-pathfinder cuda-toolkit triton $(addprefix nvidia-, cublas cuda-cccl cuda-cupti cuda-nvrtc \
+  cudnn-cu13 cufft cufile cusolver cusparse cusparselt-cu13 nccl-cu13 nvjitlink nvshmem-cu13 nvtx)
+
 lock: $(INSTALLED)  ## Renew the pinned dependencies, of development and of the images.
 	@$(BIN)/python -m pip install --quiet uv
 	@$(COMPILE) pyproject.toml --extra operator --extra builder --extra runtime --extra dev -o constraints.txt
-	@$(COMPILE) pyproject.toml --extra builder --constraint constraints.txt -o images/builder.txt
+	@$(COMPILE) pyproject.toml --extra builder --constraint constraints.txt $(CUDA_LEFT_OUT:%=--no-emit-package %) -o images/builder.txt
 	@$(COMPILE) pyproject.toml --extra operator --constraint constraints.txt -o images/operator.txt
 	@$(COMPILE) pyproject.toml --extra runtime --constraint constraints.txt -o images/runtime.txt
 	@$(COMPILE) pyproject.toml --extra gpu --constraint constraints.txt -o images/runtime-gpu.txt

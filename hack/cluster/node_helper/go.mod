@@ -1,0 +1,3 @@
+module slipstream.dev/node-helper
+
+go 1.23
