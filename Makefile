@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test lint unit property integration e2e bench-build bench-serving bench-gate soak images cluster cluster-down format lock sync-crd clean
+.PHONY: help demo test lint unit property integration e2e bench-build bench-serving bench-gate soak images cluster cluster-down format lock sync-crd api-docs clean
 
 help:  ## Show the targets.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -98,9 +98,11 @@ lock: $(INSTALLED)  ## Renew the pinned dependencies, of development and of the 
 	@$(COMPILE) bench/build/requirements.in --constraint constraints.txt -o bench/build/requirements.txt
 	@for peer in bench/serving/peers/*.in; do $(COMPILE) $$peer -o $${peer%.in}.txt; done
 
-sync-crd: $(INSTALLED)  ## Copy the CRD to where the command line and the chart need it, and write docs/api.md.
+sync-crd:  ## Copy the CRD to where the command line and the chart need it.
 	@cp crds/agentdeployments.yaml operator/slipstream_operator/api/agentdeployments.yaml
 	@cp crds/agentdeployments.yaml charts/slipstream/files/agentdeployments.yaml
+
+api-docs: $(INSTALLED)  ## Write docs/api.md from the CRD.
 	@$(BIN)/python hack/api_docs.py
 
 clean:  ## Remove what the targets made in this folder.

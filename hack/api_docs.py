@@ -1,6 +1,6 @@
 """Writes docs/api.md from the CRD: every field with its type, bounds, default, meaning and rules.
 
-    make sync-crd
+    python hack/api_docs.py
 
 A test fails while the page is not what this would write.
 """
@@ -21,8 +21,9 @@ Schema = dict[str, Any]
 
 HEAD = """# AgentDeployment, field by field
 
-`slipstream.dev/v1alpha1`, kind `AgentDeployment`, short name `agd`. Made from `crds/agentdeployments.yaml` by `make sync-crd`; `kubectl explain agd.spec
---recursive` says the same of the cluster that it asks. Only `spec.model.uri` is required:
+`slipstream.dev/v1alpha1`, kind `AgentDeployment`, short name `agd`. Made from `crds/agentdeployments.yaml` by
+`make api-docs`; `kubectl explain agd.spec --recursive` says the same of the cluster that it asks. Only `spec.model.uri`
+is required:
 
 ```yaml
 apiVersion: slipstream.dev/v1alpha1
@@ -32,7 +33,8 @@ spec:
   model: {uri: "s3://models/recommender/v7.onnx"}
 ```
 
-What cannot be is refused by `kubectl apply`, by the rules below and in their words; what only the cluster or the file can tell is reported in `status.conditions`.
+What cannot be is refused by `kubectl apply`, in the words below; what only the cluster or the file can tell is reported
+in `status.conditions`. A whole document is refused otherwise, in these words:
 """
 
 
