@@ -191,6 +191,7 @@ def _kubelet() -> dict[str, Any]:
         "failSwapOn": False,
         "imageGCHighThresholdPercent": 100,  # an image that was loaded cannot be pulled again
         "oomScoreAdj": 0,  # a lower one needs a capability that root in a container may lack
+        "volumePluginDir": "/var/lib/kubelet/volume-plugins",  # not below the host's /usr
         "resolvConf": f"{_CONFIGURATION}/resolv.conf",
     }
 
