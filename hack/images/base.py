@@ -1,0 +1,42 @@
+"""Makes the base image's files where there is no registry to take them from: a small Debian with Python."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+from steps import Step, say
+
+_SUITE = "bookworm"
+_PACKAGES = ("ca-certificates", "python3", "python3-venv")
+_MIRROR = "http://deb.debian.org/debian"
+_LEFT_OUT = (
+    "usr/share/doc/*", "usr/share/info/*", "usr/share/locale/*", "usr/share/man/*",
+    "var/cache/apt/*", "var/cache/debconf/*-old", "var/lib/apt/lists/*", "var/log/*", "etc/resolv.conf", "etc/hostname",
+)  # fmt: skip
+NAME = f"debian-{_SUITE}-{hashlib.sha256(repr((_PACKAGES, _LEFT_OUT)).encode()).hexdigest()[:12]}"
+
+
+def provide(folder: Path) -> Path:
+    """The archive of the base's files, made first if need be."""
+    archive = folder / f"{NAME}.tar"
+    if not archive.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        say(f"making a Debian {_SUITE} with Python to build on, about a minute; later runs reuse it")
+        _make(archive)
+    return archive
+
+
+def _make(archive: Path) -> None:
+    root = archive.with_suffix(".building")
+    shutil.rmtree(root, ignore_errors=True)
+    try:
+        step = Step("base", archive.with_suffix(".log"))
+        step.run("debootstrap", "--variant=minbase", f"--include={','.join(_PACKAGES)}", _SUITE, str(root), _MIRROR)
+        for pattern in _LEFT_OUT:
+            for path in root.glob(pattern):
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        unfinished = archive.with_suffix(".unfinished")
+        step.run("tar", "--numeric-owner", "--sort=name", "-C", str(root), "-cf", str(unfinished), ".")
+        unfinished.rename(archive)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
