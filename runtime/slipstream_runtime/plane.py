@@ -27,6 +27,7 @@ class DataPlane:
         objective_seconds: float,
     ) -> None:
         self._signature = signature
+        self._bucketed = signature.bucketed
         self._batcher = batcher
         self._cache = cache
         self._telemetry = telemetry
@@ -74,10 +75,11 @@ class DataPlane:
         return lambda reply: self._compute(request, deadline, reply)
 
     def _compute(self, request: InferRequest, deadline: float, reply: Reply) -> None:
-        shape = self._signature.bucket(request.tensors)
-        rows, size = request.rows, self._batcher.max_rows
+        shape = self._signature.bucket(request.tensors) if self._bucketed else ()
+        batcher, rows = self._batcher, request.rows
+        size = batcher.max_rows
         if rows <= size:
-            self._batcher.submit(request.tensors, rows, deadline, reply, shape, request.priority)
+            batcher.submit(request.tensors, rows, deadline, reply, shape, request.priority)
             return
         parts = _Parts(reply, -(-rows // size))
         for number, start in enumerate(range(0, rows, size)):

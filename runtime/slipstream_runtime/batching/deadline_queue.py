@@ -5,15 +5,16 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import msgspec
+
 from slipstream_runtime.batching.curve import Shape
 from slipstream_runtime.batching.policy import LEVELS
 from slipstream_runtime.protocol.reply import Reply
 from slipstream_runtime.protocol.signature import Tensors
 
 
-@dataclass(slots=True, eq=False)
-class Entry:
-    """One request that waits for its batch.
+class Entry(msgspec.Struct, eq=False):
+    """One request that waits for its batch; a Struct is made in a third of the time of a dataclass.
 
     Attributes:
         level: 1 is the highest, LEVELS the lowest.
@@ -48,37 +49,37 @@ class _Lane:
     that is due before the last of those goes to the heap.
     """
 
-    __slots__ = ("_fifo", "_heap")
+    __slots__ = ("fifo", "heap")
 
     def __init__(self) -> None:
-        self._fifo: deque[Entry] = deque()
-        self._heap: list[tuple[float, int, Entry]] = []
+        self.fifo: deque[Entry] = deque()
+        self.heap: list[tuple[float, int, Entry]] = []
 
     def __len__(self) -> int:
-        return len(self._fifo) + len(self._heap)
+        return len(self.fifo) + len(self.heap)
 
     def push(self, entry: Entry) -> None:
-        fifo = self._fifo
+        fifo = self.fifo
         if fifo and entry.deadline < fifo[-1].deadline:
-            heapq.heappush(self._heap, (entry.deadline, entry.order, entry))
+            heapq.heappush(self.heap, (entry.deadline, entry.order, entry))
         else:
             fifo.append(entry)
 
     def head(self) -> Entry | None:
-        if self._heap and self._heap_first():
-            return self._heap[0][2]
-        return self._fifo[0] if self._fifo else None
+        if self.heap and self._heap_first():
+            return self.heap[0][2]
+        return self.fifo[0] if self.fifo else None
 
     def pop(self) -> None:
-        if self._heap and self._heap_first():
-            heapq.heappop(self._heap)
+        if self.heap and self._heap_first():
+            heapq.heappop(self.heap)
         else:
-            self._fifo.popleft()
+            self.fifo.popleft()
 
     def _heap_first(self) -> bool:
-        if not self._fifo:
+        if not self.fifo:
             return True
-        first, heaped = self._fifo[0], self._heap[0]
+        first, heaped = self.fifo[0], self.heap[0]
         return (heaped[0], heaped[1]) < (first.deadline, first.order)
 
 
@@ -179,24 +180,57 @@ class DeadlineQueue:
         return min(bucket, key=lambda level: self._rank(bucket[level].head()))
 
     def _fill(self, taken: Taken, shape: Shape, now: float, max_rows: int) -> None:
-        bucket, batch = self._buckets[shape], taken.batch
+        bucket = self._buckets[shape]
         while bucket:
             level = self._first(bucket)
             lane, alone = bucket[level], len(bucket) == 1
-            while (entry := lane.head()) is not None:
-                gone, expired = entry.reply.done(), entry.deadline <= now
-                if not (gone or expired) and batch and taken.rows + entry.rows > max_rows:
-                    return
-                self._pop(lane, entry)
-                if not gone and expired:
-                    taken.expired.append(entry)
-                elif not gone:
-                    batch.append(entry)
-                    taken.rows += entry.rows
-                if not alone:
-                    break  # another level may hold the next most urgent one
+            if alone and not lane.heap:
+                self._fill_in_order(taken, lane.fifo, now, max_rows)
+            elif not self._fill_by_rank(taken, lane, now, max_rows, alone=alone):
+                return
             if not lane:
                 self._drop(shape, bucket, level)
+            elif alone:
+                return
+
+    def _fill_in_order(self, taken: Taken, fifo: deque[Entry], now: float, max_rows: int) -> None:
+        """Take from the one lane there is, the usual case: everything but the request itself is looked up once."""
+        batch, expired, rows = taken.batch, taken.expired, taken.rows
+        gone, cost = 0, 0.0
+        level = fifo[0].level
+        while fifo:
+            entry = fifo[0]
+            if not entry.reply.done():
+                if entry.deadline <= now:
+                    expired.append(entry)
+                elif batch and rows + entry.rows > max_rows:
+                    break
+                else:
+                    batch.append(entry)
+                    rows += entry.rows
+            fifo.popleft()
+            gone += entry.rows
+            cost += entry.cost
+        taken.rows = rows
+        self.rows -= gone
+        self._costs[level] -= cost
+
+    def _fill_by_rank(self, taken: Taken, lane: _Lane, now: float, max_rows: int, *, alone: bool) -> bool:
+        """Take from `lane` while no other lane may hold the next most urgent request; return whether there is room."""
+        batch = taken.batch
+        while (entry := lane.head()) is not None:
+            gone, expired = entry.reply.done(), entry.deadline <= now
+            if not (gone or expired) and batch and taken.rows + entry.rows > max_rows:
+                return False
+            self._pop(lane, entry)
+            if not gone and expired:
+                taken.expired.append(entry)
+            elif not gone:
+                batch.append(entry)
+                taken.rows += entry.rows
+            if not alone:
+                break
+        return True
 
     def _pop(self, lane: _Lane, entry: Entry) -> None:
         lane.pop()

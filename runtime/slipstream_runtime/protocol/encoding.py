@@ -32,6 +32,14 @@ class Encoder:
         self._begun = self._head + b'"outputs":['
         self._beginnings: dict[tuple[int, tuple[int, ...]], bytes] = {}
 
+    def plain(self, outputs: Tensors) -> bytes:
+        """Return the body of the usual answer: all outputs as JSON, and no id."""
+        pieces = [
+            b'%b"data":%b}' % (self._beginning(index, array.shape), _numbers(array.reshape(-1)))
+            for (index, _), array in zip(self._all, outputs, strict=True)
+        ]
+        return b"%b%b]}" % (self._begun, b",".join(pieces))
+
     def infer(self, request: InferRequest, outputs: Tensors) -> tuple[bytes, int | None]:
         """Return the body, and the length of its JSON part when binary tensors follow."""
         begun = self._begun if request.id is None else self._with_id(request.id)

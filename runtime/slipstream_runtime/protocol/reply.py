@@ -2,6 +2,8 @@
 
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 from slipstream_runtime.protocol.signature import Tensors
 
 
@@ -13,7 +15,7 @@ class Batch(NamedTuple):
     ended: float
 
 
-class Answer(NamedTuple):
+class Answer(msgspec.Struct, frozen=True):
     """What the model answered, which variant of it, and in which batch unless it comes from a cache or from several."""
 
     outputs: Tensors

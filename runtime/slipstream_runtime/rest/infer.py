@@ -93,6 +93,8 @@ class Writer:
 
     def infer(self, request: InferRequest, answer: Answer) -> bytes:
         """Return the answer to an infer request, without its first lines."""
+        if request.id is None and not request.outputs:
+            return self._with_head(answer.variant, self._encoder.plain(answer.outputs))
         body, header_length = self._encoder.infer(request, answer.outputs)
         if header_length is None:
             return self._with_head(answer.variant, body)

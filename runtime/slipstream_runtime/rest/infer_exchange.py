@@ -179,8 +179,7 @@ class InferExchange(Exchange):
         line.answer(self, 200, rest)
         telemetry = desk.telemetry
         ended = monotonic()
-        telemetry.answered(200, ended - self._begun)
-        telemetry.served(variant, rows)
+        telemetry.answered_well(ended - self._begun, variant, rows)
         telemetry.in_flight -= 1
         if desk.tracer is not None:
             decoded = None if encoded is None else self._decoded
