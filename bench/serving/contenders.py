@@ -110,6 +110,25 @@ class Ours(Contender):
 
 
 @dataclass(frozen=True)
+class Fixed(Contender):
+    """What answers every request with the bytes of `answer_file`: nothing on the same loop is faster."""
+
+    answer_file: Path = Path()
+    processes: int = 1
+
+    def serve(self, model: Model, settings: Settings, folder: Path) -> AbstractContextManager[Server]:
+        """Run it until the block ends."""
+
+        def command(port: int, grpc_port: int) -> Sequence[str]:
+            return [sys.executable, "-m", "bench.serving.fixed", str(port), str(self.answer_file), str(self.processes)]
+
+        root = str(Path(__file__).resolve().parents[2])
+        return serving(
+            self.name, command, lambda port: self.ready(port, model.requests[0]), folder, {"PYTHONPATH": root}
+        )
+
+
+@dataclass(frozen=True)
 class Peer(Contender):
     """A server from PyPI in an environment of its own; `script` is below peers/."""
 

@@ -78,13 +78,15 @@ def rounds(
                 record.fail(contender.name, error)
 
 
-def offer(contender: Contender, server: Server, requests: Path, connections: int, seconds: float) -> wrk.Load:
+def offer(
+    contender: Contender, server: Server, requests: Path, connections: int, seconds: float, threads: int = 1
+) -> wrk.Load:
     """Return the load of `connections`.
 
     Raises:
         BenchError: more requests went wrong than may, or nothing was answered.
     """
-    load = wrk.offer(server.port, requests, connections, seconds)
+    load = wrk.offer(server.port, requests, connections, seconds, threads)
     if load.requests == 0:
         raise BenchError(f"{contender.name}: answered nothing in {seconds:g} s")
     if load.refused + load.broken > MOST_ERRORS * load.requests:

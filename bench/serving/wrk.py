@@ -49,13 +49,24 @@ def write_requests(path: Path, requests: Sequence[bytes], order: Sequence[int] =
     return path
 
 
-def offer(port: int, requests: Path, connections: int, seconds: float) -> Load:
+def offer(port: int, requests: Path, connections: int, seconds: float, threads: int = 1) -> Load:
     """Send the requests of the file for so long, in whole seconds as wrk counts, one at least.
+
+    A thread of wrk sends some 70 thousand requests a second at most; each one plays the whole file.
 
     Raises:
         BenchError: wrk failed.
     """
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "10s", "-s", str(_SCRIPT)]
+    command = [
+        "wrk",
+        f"-t{threads}",
+        f"-c{connections}",
+        f"-d{max(1, round(seconds))}s",
+        "--timeout",
+        "10s",
+        "-s",
+        str(_SCRIPT),
+    ]
     command += [f"http://127.0.0.1:{port}", "--", str(requests)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds + _TAIL_SECONDS)
