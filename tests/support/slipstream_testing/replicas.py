@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+PATIENT = 10_000
+"""An objective in milliseconds that a crowded machine holds too, where a refusal would only confuse."""
+
 READY = re.compile(r"on port (\d+), metrics on port (\d+)(?:.*gRPC on port (\d+))?")
 
 

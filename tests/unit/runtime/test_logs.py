@@ -10,7 +10,7 @@ import pytest
 
 from slipstream_runtime.observing.logs import BURST, WINDOW_SECONDS, JsonFormatter, RateLimit, TextFormatter
 from slipstream_testing.artifacts import looking_up, mlp, write_artifact
-from slipstream_testing.replicas import arguments, replica
+from slipstream_testing.replicas import PATIENT, arguments, replica
 
 MARK = 86420975
 TOKEN = "s3cr3t-t0ken-for-the-log"
@@ -66,7 +66,7 @@ def test_a_storm_is_told_by_a_few_lines_and_a_number():
 
 def test_what_callers_send_never_reaches_the_log(tmp_path):
     write_artifact(tmp_path, looking_up())
-    with replica(tmp_path, log_format="json") as running:
+    with replica(tmp_path, log_format="json", objective_milliseconds=PATIENT) as running:
         headers = {"authorization": f"Bearer {TOKEN}", "x-mark": str(MARK)}
         with httpx.Client(base_url=running.url, headers=headers) as client:
             bad = {"index": [[MARK]]}  # the model itself fails on it

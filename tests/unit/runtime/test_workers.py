@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from slipstream_contract import metrics
 from slipstream_testing.artifacts import mlp, write_artifact
-from slipstream_testing.replicas import arguments, replica
+from slipstream_testing.replicas import PATIENT, arguments, replica
 
 ROWS = {"features": [[0.5] * 8]}
 PATIENCE_SECONDS = 20
@@ -24,7 +24,7 @@ PATIENCE_SECONDS = 20
 
 @pytest.fixture
 def pair(artifact):
-    with replica(artifact, processes=2) as running:
+    with replica(artifact, processes=2, objective_milliseconds=PATIENT) as running:
         yield running
 
 
