@@ -37,7 +37,7 @@ async def test_no_call_is_lost_when_a_replica_stops_under_load(stopping):
     request.inputs.add(name="features", datatype="FP32", shape=[1, 8])
     request.raw_input_contents.append(np.ones((1, 8), np.float32).tobytes())
     content, answered, started = request.SerializeToString(), [], asyncio.Event()
-    # gRPC sends a call again where the server says that it never took it (no policy of retries is set): the others count.
+    # A call that the server says it never took is sent again by gRPC itself; no policy of retries is set.
     options = [("grpc.use_local_subchannel_pool", 1)]
     channels = [grpc.aio.insecure_channel(stopping.grpc_address, options=options) for _ in range(4)]
     callers = [
