@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test lint unit property integration e2e bench-build bench-serving bench-gate soak images cluster cluster-down format lock sync-crd api-docs clean
+.PHONY: help demo test lint unit property integration e2e bench-build bench-serving bench-gate soak images cluster cluster-down e2e-cluster format lock sync-crd api-docs clean
 
 help:  ## Show the targets.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -77,6 +77,10 @@ cluster: $(INSTALLED)  ## Start a single-node Kubernetes from source (root on Li
 
 cluster-down: $(INSTALLED)  ## End that cluster and all of it.
 	@$(BIN)/python hack/cluster down
+
+e2e-cluster: $(INSTALLED)  ## The tests on that cluster, started for them if it is not up (root on Linux).
+	@echo "e2e-cluster: pods on a real node"
+	@$(BIN)/pytest -q tests/e2e_cluster
 
 format: $(INSTALLED)  ## Format the code.
 	@$(BIN)/ruff check --quiet --fix . && $(BIN)/ruff format --quiet .

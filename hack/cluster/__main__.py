@@ -10,11 +10,11 @@ import sys
 from pathlib import Path
 
 from elsewhere import Existing, Kind
-from layout import Layout
+from layout import NUMBER, Layout
 from saying import ClusterError
 from source import Source
 
-_FOLDER = Path(__file__).parents[2] / ".slipstream" / "cluster"
+_FOLDER = Path(__file__).parents[2] / ".slipstream" / f"cluster{NUMBER or ''}"
 _BACK_ENDS: dict[str, type[Source | Kind | Existing]] = {"source": Source, "kind": Kind, "kubeconfig": Existing}
 
 
@@ -27,6 +27,8 @@ def main() -> int:
     except ClusterError as error:
         print(f"cluster: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 
@@ -37,6 +39,7 @@ def _parse() -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="start the cluster, or do nothing if it runs")
     commands.add_parser("down", help="end the cluster and remove all of it but its logs")
+    commands.add_parser("status", help="say where it runs; exit status 1 if it does not")
     load = commands.add_parser("load", help="load image archives")
     load.add_argument("archives", type=Path, nargs="+", metavar="IMAGE.tar")
     return parser.parse_args()
@@ -51,6 +54,8 @@ def _act(arguments: argparse.Namespace, layout: Layout) -> None:
             layout.backend.write_text(f"{name}\n", encoding="utf-8")
             cluster.up()
             print(layout.kubeconfig)
+        case "status":
+            print(cluster.status())
         case "down":
             cluster.down()
             layout.backend.unlink(missing_ok=True)

@@ -35,11 +35,11 @@ class BringUp:
 
     def run(self) -> None:
         """All steps in order; raises ClusterError."""
-        with step("the API server is ready"):
-            self._until("--raw=/readyz", verb="get")
         with step("the cluster's own images are loaded"):
             self._until_containerd_listens()
             load_own(self._running, self._layout, self._programs)
+        with step("the API server is ready"):
+            self._until("--raw=/readyz", verb="get")
         with step("DNS and storage are installed"):
             for manifest in sorted(_MANIFESTS.glob("*.yaml")):
                 filled = Template(manifest.read_text(encoding="utf-8")).substitute(_VALUES)

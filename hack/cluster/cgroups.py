@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from layout import CGROUP
+from saying import ClusterError
 
 _REMOVE_SECONDS = 30
 _POLL_SECONDS = 0.05
@@ -25,12 +26,12 @@ def create() -> None:
 
 
 def remove() -> None:
-    """Remove the cluster's cgroups, as soon as the last of its processes has left them; raises TimeoutError."""
+    """Remove the cluster's cgroups, as soon as the last of its processes has left them; raises ClusterError."""
     deadline = time.monotonic() + _REMOVE_SECONDS
     for cgroup in existing():
         while not _remove_tree(cgroup):
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{cgroup} still holds processes: end those that {cgroup}/**/cgroup.procs list")
+                raise ClusterError(f"{cgroup} still holds processes: end those in the files cgroup.procs below it")
             time.sleep(_POLL_SECONDS)
 
 

@@ -29,6 +29,7 @@ _CONTROL_PLANE = {"etcd", "kube-apiserver", "kube-controller-manager"}
 _KEYS = INNER_STATE / "keys"
 _CONFIGURATION = INNER_STATE / "configuration"
 _MASTERS = "system:masters"
+_AGGREGATOR = "aggregator"
 # User and group of everyone who talks to the API server.
 _USERS = {
     "admin": ("slipstream-admin", _MASTERS),
@@ -86,6 +87,9 @@ def _write_credentials(layout: Layout, keys: Path) -> None:
     authority.issue("kube-apiserver", hosts=[*names, *addresses]).write(keys, "kube-apiserver")
     authority.issue("kube-apiserver", [_MASTERS]).write(keys, "kubelet-client")
     authority.issue("service-accounts").write(keys, "service-accounts")
+    aggregation = new_authority()  # one of its own, as who holds its certificate may speak for any user
+    aggregation.identity.write(keys, "aggregation-authority")
+    aggregation.issue(_AGGREGATOR).write(keys, _AGGREGATOR)
     for name in _USERS:
         file = layout.kubeconfig if name == "admin" else keys / f"{name}.kubeconfig"
         write_kubeconfig(file, API_URL, authority, _issue_user(authority, name))
@@ -127,6 +131,13 @@ def _apiserver_flags() -> dict[str, str]:
         "service-account-issuer": f"https://kubernetes.default.svc.{DOMAIN}",
         "service-account-key-file": f"{_KEYS}/service-accounts.crt",
         "service-account-signing-key-file": f"{_KEYS}/service-accounts.key",
+        "proxy-client-cert-file": f"{_KEYS}/{_AGGREGATOR}.crt",
+        "proxy-client-key-file": f"{_KEYS}/{_AGGREGATOR}.key",
+        "requestheader-client-ca-file": f"{_KEYS}/aggregation-authority.crt",
+        "requestheader-allowed-names": _AGGREGATOR,
+        "requestheader-username-headers": "X-Remote-User",
+        "requestheader-group-headers": "X-Remote-Group",
+        "requestheader-extra-headers-prefix": "X-Remote-Extra-",
         "authorization-mode": "Node,RBAC",
         "enable-admission-plugins": "NodeRestriction",
         "allow-privileged": "true",
@@ -138,6 +149,9 @@ def _apiserver_flags() -> dict[str, str]:
 def _controller_manager_flags() -> dict[str, str]:
     return {
         **_user("kube-controller-manager"),
+        "authentication-tolerate-lookup-failure": "true",  # the API server may be a second behind
+        "kube-api-qps": "200",  # its own limit of 20 would make up most of the start
+        "kube-api-burst": "400",
         "leader-elect": "false",
         "use-service-account-credentials": "true",
         "service-account-private-key-file": f"{_KEYS}/service-accounts.key",

@@ -32,6 +32,12 @@ class Kind:
             _output("kind", "delete", "cluster", f"--name={_NAME}", f"--kubeconfig={self._kubeconfig}")
             self._kubeconfig.unlink(missing_ok=True)
 
+    def status(self) -> str:
+        """Its name; raises ClusterError if it does not run."""
+        if _NAME not in _output("kind", "get", "clusters").split():
+            raise ClusterError(f"kind has no cluster {_NAME}: `make cluster BACKEND=kind` creates it")
+        return f"kind's cluster {_NAME}"
+
     def load(self, archive: Path) -> None:
         """Load an image archive."""
         with step(f"{archive} is loaded"):
@@ -55,6 +61,10 @@ class Existing:
     def down(self) -> None:
         """Forget the copy; the cluster is its owner's."""
         self._kubeconfig.unlink(missing_ok=True)
+
+    def status(self) -> str:
+        """Where it is; raises ClusterError if it does not answer."""
+        return _output("kubectl", f"--kubeconfig={self._kubeconfig}", "cluster-info").splitlines()[0]
 
     def load(self, archive: Path) -> None:
         """Refuse: there is no way to the nodes."""

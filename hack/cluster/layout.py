@@ -1,18 +1,26 @@
-"""Name the cluster's addresses, names and places, on the host and inside its namespaces."""
+"""Name the cluster's addresses, names and places, on the host and inside its namespaces.
 
+A machine may run eight clusters side by side: SLIPSTREAM_CLUSTER_NUMBER, from 0 to 7, gives each its own of all.
+"""
+
+import os
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 
+_CHOSEN = os.environ.get("SLIPSTREAM_CLUSTER_NUMBER") or "0"
+if _CHOSEN not in "01234567":
+    raise SystemExit(f"cluster: SLIPSTREAM_CLUSTER_NUMBER is {_CHOSEN!r}: choose a digit from 0 to 7")
+NUMBER = int(_CHOSEN)
 NODE = "slipstream"
-CGROUP = "slipstream-cluster"
-HOST_INTERFACE = "slipstream0"
+CGROUP = f"slipstream-cluster{NUMBER}"
+HOST_INTERFACE = f"slipstream{NUMBER}"
 DOMAIN = "cluster.local"
 
 # Benchmarking addresses (RFC 2544): private like 10.0.0.0/8, but hardly ever taken on a real network.
-LINK = IPv4Network("198.19.0.0/30")
-PODS = IPv4Network("198.19.64.0/18")
-SERVICES = IPv4Network("198.19.128.0/18")
+_NETWORKS = list(IPv4Network("198.18.0.0/15").subnets(new_prefix=18))
+_LINKS, PODS, SERVICES, _ = _NETWORKS[NUMBER].subnets(new_prefix=20)
+LINK = next(_LINKS.subnets(new_prefix=30))
 HOST_ADDRESS = str(LINK[1])
 NODE_ADDRESS = str(LINK[2])
 API_PORT = 6443
@@ -26,7 +34,7 @@ INNER_STATE = INNER / "state"
 INNER_PROGRAMS = INNER / "programs"
 CONTAINERD_SOCKET = Path("/run/containerd/containerd.sock")
 
-LOCK = Path("/run/slipstream-cluster.lock")  # one cluster on a machine: its addresses and cgroup have fixed names
+LOCK = Path(f"/run/slipstream-cluster{NUMBER}.lock")
 
 
 @dataclass(frozen=True)

@@ -24,12 +24,16 @@ _PLUGIN_FOLDERS = (Path("/usr/lib/cni"), Path("/opt/cni/bin"), Path("/usr/libexe
 _MODULES = ("overlay", "br_netfilter")
 
 
-def require_machine() -> None:
-    """Return if a cluster can run here; missing Debian packages are installed. Raises ClusterError."""
+def require_root() -> None:
+    """Refuse whoever may not make namespaces, mounts and cgroups; raises ClusterError."""
     if not sys.platform.startswith("linux"):
         raise ClusterError(f"a cluster from source needs Linux, not {sys.platform}: use BACKEND=kind")
     if os.geteuid() != 0:
         raise ClusterError("a cluster from source needs root: run it with sudo, or use BACKEND=kind")
+
+
+def require_machine() -> None:
+    """Return if a cluster can run here; missing Debian packages are installed. Raises ClusterError."""
     _require_packages()
     _require_free_addresses()
     for module in _MODULES:
@@ -82,7 +86,7 @@ def _require_free_addresses() -> None:
             continue
         for network in (LINK, PODS, SERVICES):
             if network.overlaps(IPv4Network(route["dst"])):
-                raise ClusterError(f"{network} is taken: {route['dst']} is routed to {route['dev']}; see `ip route`")
+                raise ClusterError(f"{network} is taken: there is a route to {route['dst']}; see `ip route`")
 
 
 def _load(module: str) -> None:

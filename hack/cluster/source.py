@@ -23,6 +23,7 @@ class Source:
 
     def up(self) -> None:
         """Start the cluster, or go on where an earlier start stopped; one that is ready stays as it is."""
+        preflight.require_root()
         with only_one_at_work():
             running = self._own()
             if running is not None and running.ready:
@@ -36,6 +37,7 @@ class Source:
 
     def down(self) -> None:
         """End the cluster and remove what it wrote, but not its logs; nothing happens if there is none."""
+        preflight.require_root()
         with only_one_at_work(), step("nothing of it is left"):
             end(self._own())
             self._layout.kubeconfig.unlink(missing_ok=True)
@@ -43,11 +45,19 @@ class Source:
 
     def load(self, archive: Path) -> None:
         """Import an image archive."""
+        preflight.require_root()
         running = self._own()
         if running is None:
             raise ClusterError("no cluster is running: `make cluster` starts one")
         with step(f"{archive} is loaded"):
             print(images.load(running, archive))
+
+    def status(self) -> str:
+        """Where the cluster is found; raises ClusterError if it does not run."""
+        running = self._own()
+        if running is None or not running.ready:
+            raise ClusterError("it is not running: `make cluster` starts it")
+        return f"running as process {running.process_id}; logs in {self._layout.logs}"
 
     def _bring_up(self, running: Running | None) -> None:
         try:

@@ -13,6 +13,7 @@ from slipstream_testing.api import Api, ApiError, Json
 from slipstream_testing.components import Component, free_ports
 from slipstream_testing.credentials import write_kubeconfig, write_service_account_key, write_tokens
 from slipstream_testing.flags import apiserver_flags, controller_manager_flags, etcd_flags
+from slipstream_testing.kubectl import Kubectl
 from slipstream_testing.waiting import eventually
 
 _BUILD = Path(__file__).parents[3] / "hack" / "control_plane" / "build.py"
@@ -43,6 +44,7 @@ class ControlPlane:
         self.folder = Path(tempfile.mkdtemp(prefix="slipstream-control-plane-"))
         self.certificate_authority = self.folder / "certificates" / "apiserver.crt"
         self.kubeconfig = self.folder / "admin.kubeconfig"
+        self.kubectl = Kubectl(binaries / "kubectl", self.kubeconfig, self.folder / "kubectl-cache")
         self.audit_log = self.folder / "audit.log"
         etcd_port, peer_port, port = free_ports(3)
         self.url = f"https://127.0.0.1:{port}"
@@ -105,20 +107,6 @@ class ControlPlane:
         """Break every connection and watch to the API server."""
         self.stop_apiserver()
         self.start_apiserver()
-
-    def kubectl(
-        self,
-        *args: str,
-        input: str | None = None,  # noqa: A002  the name it has in subprocess.run
-        check: bool = True,
-    ) -> subprocess.CompletedProcess[str]:
-        """Run kubectl as the administrator; a failure raises what kubectl said, unless `check` is off."""
-        command = [str(self._binaries / "kubectl"), f"--kubeconfig={self.kubeconfig}"]
-        command += [f"--cache-dir={self.folder / 'kubectl-cache'}", *args]
-        done = subprocess.run(command, input=input, capture_output=True, text=True, check=False)
-        if check and done.returncode:
-            raise AssertionError(f"kubectl {' '.join(args)}: {done.stderr.strip()}")
-        return done
 
     def service_account_kubeconfig(self, namespace: str, name: str, manifest: str = "") -> Path:
         """Create the namespace and service account, apply the RBAC manifest, and return that account's kubeconfig."""

@@ -1,0 +1,3 @@
+module slipstream.dev/probe
+
+go 1.23
