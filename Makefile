@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test lint unit property integration e2e bench-build bench-serving bench-gate soak images cluster cluster-down e2e-cluster format lock sync-crd api-docs clean
+.PHONY: help demo test lint unit property integration e2e bench-build bench-serving bench-gate soak images e2e-cluster cluster cluster-down e2e-cluster format lock sync-crd api-docs clean
 
 help:  ## Show the targets.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -71,6 +71,10 @@ soak: $(INSTALLED)  ## Wear the runtime down: 10 million requests, hostile batch
 
 images:  ## The three images as archives, built without a registry (root, Debian; 5 minutes the first time, then seconds).
 	@$(PYTHON) hack/images/build.py
+
+e2e-cluster: $(INSTALLED)  ## Images, chart and a whole life on a real cluster (root on Linux; DISRUPTIONS=10 of them at a steady load).
+	@echo "e2e-cluster: helm install, kubectl apply, real pods, planned disruptions"
+	@$(BIN)/pytest -q tests/e2e_cluster
 
 cluster: $(INSTALLED)  ## Start a single-node Kubernetes from source (root on Linux; BACKEND=kind or kubeconfig elsewhere).
 	@$(BIN)/python hack/cluster $(if $(BACKEND),--backend $(BACKEND)) up

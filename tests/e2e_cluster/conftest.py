@@ -78,9 +78,11 @@ def slipstream(cluster: RealCluster) -> Iterator[None]:
     """Slipstream, installed by its chart from this checkout's images, with replicas that come and go quickly."""
     release.uninstall(cluster)
     release.load_images(cluster)
-    release.install(cluster, **{"scalingProfile": "fast", "builder.cpu": "500m", "builder.memory": "2Gi"})
-    yield
-    release.uninstall(cluster)
+    try:
+        release.install(cluster, **{"scalingProfile": "fast", "builder.cpu": "500m", "builder.memory": "2Gi"})
+        yield
+    finally:
+        release.uninstall(cluster)
 
 
 @pytest.fixture(scope="module")
@@ -90,14 +92,16 @@ def shop(cluster: RealCluster, slipstream: None, tmp_path_factory: pytest.TempPa
     write_images(files)
     tenant = Tenant(cluster.kubectl, f"shop-{os.getpid()}-{next(_NUMBERS)}")
     cluster.kubectl("create", "namespace", tenant.namespace)
-    cluster.kubectl("label", "namespace", tenant.namespace, "pod-security.kubernetes.io/enforce=restricted")
-    tenant.wait("serviceaccount/default", "create")
-    tenant.upload("files", *sorted(files.iterdir()))
-    tenant.upload("client", _CLIENT, files / "inputs.npz")
-    tenant.apply(claim("models"), copying_pod("files", "models"))
-    tenant.wait("pod/fill-models", "jsonpath={.status.phase}=Succeeded")
-    yield tenant
-    cluster.kubectl("delete", "namespace", tenant.namespace)
+    try:
+        cluster.kubectl("label", "namespace", tenant.namespace, "pod-security.kubernetes.io/enforce=restricted")
+        tenant.wait("serviceaccount/default", "create")
+        tenant.upload("files", *sorted(files.iterdir()))
+        tenant.upload("client", _CLIENT, files / "inputs.npz")
+        tenant.apply(claim("models"), copying_pod("files", "models"))
+        tenant.wait("pod/fill-models", "jsonpath={.status.phase}=Succeeded")
+        yield tenant
+    finally:
+        cluster.kubectl("delete", "namespace", tenant.namespace)
 
 
 @pytest.fixture(scope="session")

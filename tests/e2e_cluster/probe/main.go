@@ -24,6 +24,8 @@ func run(action string, arguments []string) error {
 		return http.ListenAndServe(arguments[0], http.FileServer(http.Dir(arguments[1])))
 	case "fetch": // URL
 		return fetch(arguments[0])
+	case "refused": // URL
+		return refused(arguments[0])
 	case "write": // FILE TEXT
 		return os.WriteFile(arguments[0], []byte(arguments[1]), 0o644)
 	case "hold": // MEBIBYTES
@@ -48,15 +50,35 @@ func hold(mebibytes string) error {
 
 // fetch waits for an answer: Services reach a pod only a moment after it is ready.
 func fetch(url string) error {
-	client := http.Client{Timeout: time.Second}
 	var failure error
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		var response *http.Response
-		if response, failure = client.Get(url); failure == nil {
-			defer response.Body.Close()
-			_, failure = io.Copy(os.Stdout, response.Body)
-			return failure
+		var body []byte
+		if body, failure = get(url); failure == nil {
+			fmt.Print(string(body))
+			return nil
 		}
 	}
 	return failure
+}
+
+// refused waits until nothing answers any more: policies hold only a moment after they were written.
+func refused(url string) error {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		if _, failure := get(url); failure != nil {
+			fmt.Println(failure)
+			return nil
+		}
+	}
+	return fmt.Errorf("%s still answers", url)
+}
+
+// get asks over a connection of its own, as policies let an open one be.
+func get(url string) ([]byte, error) {
+	client := http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Get(url)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	return io.ReadAll(response.Body)
 }

@@ -21,3 +21,22 @@ def agent_deployment(name: str = "recommender", **spec: Any) -> dict[str, Any]:
     document = copy.deepcopy(base)
     document["spec"].update(copy.deepcopy(spec))
     return document
+
+
+def images_agent(name: str, **spec: Any) -> dict[str, Any]:
+    """Return a manifest for the classifier of images that lies on the claim `models` with its data."""
+    claim = "pvc://models"
+    entries = {
+        "model": {"uri": f"{claim}/model.onnx"},
+        "validation": {"dataset": {"uri": f"{claim}/validation.npz"}, "metric": "accuracy", "maxDrop": "5%"},
+        "compression": {"mode": "Auto", "dataset": {"uri": f"{claim}/inputs.npz"}, "budgetSeconds": 60},
+        "objective": {"percentile": 99, "latencyMilliseconds": 250},
+        # So few images would all be answered from a cache.
+        "serving": {"resources": {"cpu": "100m", "memory": "256Mi"}, "cache": {"mode": "Off"}},
+    }
+    return {
+        "apiVersion": "slipstream.dev/v1alpha1",
+        "kind": "AgentDeployment",
+        "metadata": {"name": name},
+        "spec": {**entries, **spec},
+    }

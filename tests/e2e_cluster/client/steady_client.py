@@ -1,0 +1,84 @@
+"""Calls a served model at an even rate and never calls again: every request that fails is counted, with its reason.
+
+Half of the requests come on connections of their own, half on connections that are kept, so that neither a pod that
+takes no new connections nor one that ends kept ones goes unnoticed. Prints a line of JSON a second until it is ended.
+"""
+
+import asyncio
+import itertools
+import json
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import aiohttp
+import numpy as np
+
+
+class Tally:
+    def __init__(self) -> None:
+        self.sent = self.answered = 0
+        self.failures: Counter[str] = Counter()
+        self.slowest = 0.0
+
+    def line(self) -> str:
+        failed = sum(self.failures.values())
+        counts = {"sent": self.sent, "answered": self.answered, "failed": failed, "failures": dict(self.failures)}
+        return json.dumps({**counts, "slowest_seconds": round(self.slowest, 3)})
+
+
+def main(address: str, inputs: str, token_file: str, rate: str) -> None:
+    token = Path(token_file).read_text().strip()
+    bodies = [_body(np.load(inputs), row) for row in range(16)]
+    asyncio.run(_call_at_even_rate(address, token, bodies, float(rate)))
+
+
+async def _call_at_even_rate(address: str, token: str, bodies: list[dict], rate: float) -> None:
+    tally, headers = Tally(), {"Authorization": f"Bearer {token}"}
+    new, kept = aiohttp.TCPConnector(force_close=True), aiohttp.TCPConnector()
+    async with (
+        aiohttp.ClientSession(connector=new, headers=headers) as strangers,
+        aiohttp.ClientSession(connector=kept, headers=headers) as regulars,
+        asyncio.TaskGroup() as calls,
+    ):
+        calls.create_task(_tell(tally))
+        begun = time.monotonic()
+        for number in itertools.count():
+            await asyncio.sleep(begun + number / rate - time.monotonic())
+            session = regulars if number % 2 else strangers
+            calls.create_task(_call(session, address, bodies[number % len(bodies)], tally))
+
+
+async def _call(session: aiohttp.ClientSession, address: str, body: dict, tally: Tally) -> None:
+    tally.sent += 1
+    begun = time.monotonic()
+    try:
+        async with session.post(address, json=body, timeout=aiohttp.ClientTimeout(total=10)) as answer:
+            await answer.read()
+            reason = "" if answer.status == 200 else str(answer.status)
+    except (aiohttp.ClientError, TimeoutError) as error:
+        reason = f"{type(error).__name__} on {'a kept' if not session.connector.force_close else 'a new'} connection"
+    tally.slowest = max(tally.slowest, time.monotonic() - begun)
+    if reason:
+        tally.failures[reason] += 1
+    else:
+        tally.answered += 1
+
+
+async def _tell(tally: Tally) -> None:
+    while True:
+        await asyncio.sleep(1)
+        print(tally.line(), flush=True)  # noqa: T201
+
+
+def _body(arrays, row: int) -> dict:
+    name = arrays.files[0]
+    values = arrays[name][row : row + 1]
+    return {
+        "inputs": [{"name": name, "shape": list(values.shape), "datatype": "FP32", "data": values.ravel().tolist()}]
+    }
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

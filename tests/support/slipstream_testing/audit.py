@@ -1,0 +1,24 @@
+"""Reads from an API server's audit log when it was asked for what."""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from slipstream_testing.api import Json
+
+
+def created(log: Path, resource: str, namespace: str) -> Iterator[tuple[str, float]]:
+    """Name every object of a kind that was created in a namespace, with the time of the answer in seconds."""
+    for entry in _entries(log):
+        reference, code = entry.get("objectRef", {}), entry.get("responseStatus", {}).get("code")
+        about = (reference.get("resource"), reference.get("namespace"), reference.get("subresource"))
+        if about == (resource, namespace, None) and code == 201:
+            yield reference["name"], datetime.fromisoformat(entry["stageTimestamp"]).timestamp()
+
+
+def _entries(log: Path) -> Iterator[Json]:
+    with log.open(encoding="utf-8") as lines:
+        for line in lines:
+            if line.endswith("\n"):
+                yield json.loads(line)
