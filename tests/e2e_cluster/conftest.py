@@ -11,9 +11,10 @@ from hack.cluster.archives import write_archive
 
 from slipstream_testing import release
 from slipstream_testing.onnx_models import write_images
+from slipstream_testing.probe_pods import claim
 from slipstream_testing.real_cluster import RealCluster
 from slipstream_testing.tenant import Tenant
-from slipstream_testing.tenant_pods import claim, copying_pod
+from slipstream_testing.tenant_pods import copying_pod
 
 _CLIENT = Path(__file__).parent / "client" / "steady_client.py"
 _FIGURES = pytest.StashKey[dict[str, str]]()

@@ -1,4 +1,4 @@
-"""Manifests of the pods and claims that a user of Slipstream adds, as restricted as Pod Security asks for."""
+"""Manifests of the pods that a user of Slipstream adds, as restricted as Pod Security asks for."""
 
 from typing import Any
 
@@ -43,12 +43,6 @@ def copying_pod(files: str, claim: str) -> Json:
     """A pod that copies a ConfigMap's files to a claim."""
     volumes = {"files": {"configMap": {"name": files}}, "claim": {"persistentVolumeClaim": {"claimName": claim}}}
     return pod(f"fill-{claim}", ["sh", "-c", "cp /files/* /claim/"], volumes)
-
-
-def claim(name: str, size: str = "64Mi") -> Json:
-    """A claim on the default storage class."""
-    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}
-    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": spec}
 
 
 def load_pod(agent: str, files: str, inputs: str, schedule: str) -> Json:
