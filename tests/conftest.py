@@ -1,6 +1,10 @@
 """What holds for every test."""
 
 import asyncio
+import os
+
+# Tests import ONNX Runtime by themselves too; it reports to its maker unless this is set before.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 def pytest_sessionstart() -> None:
