@@ -19,8 +19,9 @@ HEALTH = {
     "leading": ("leading", "gauge", "1 in the operator that acts, 0 in one that stands by."),
     "resync_age_seconds": ("resync_age_seconds", "gauge", "Since the last attempt to list all AgentDeployments."),
     "queue_age_seconds": ("queue_age_seconds", "gauge", "How long the most overdue key has waited for its turn."),
-    "watch_age_seconds": ("watch_age_seconds", "gauge", "Since the last news of a watch; a quiet cluster has none."),
+    "watch_age_seconds": ("watch_age_seconds", "gauge", "For how long a watch has stood still; a quiet one has not."),
     "watch_restarts": ("watch_restarts_total", "counter", "How often the watches had to begin anew."),
+    "ready": ("ready", "gauge", "1 in the operator that stands by, or leads and has seen its cluster."),
     "loop_lag_seconds": ("loop_lag_seconds", "gauge", "By how much the event loop was last late."),
 }
 """Of each field of the health: its metric's name, kind and help."""

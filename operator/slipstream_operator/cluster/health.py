@@ -10,6 +10,7 @@ from aiohttp import web
 
 RESYNC_LIMIT_SECONDS = 300.0
 QUEUE_LIMIT_SECONDS = 300.0
+WATCH_LIMIT_SECONDS = 240.0
 LAG_LIMIT_SECONDS = 10.0
 LAG_PERIOD_SECONDS = 1.0
 
@@ -18,7 +19,11 @@ Page = Callable[[web.Request], Awaitable[web.Response]]
 
 @dataclass(frozen=True)
 class Health:
-    """The ages, in seconds; a standby has neither resync nor queue, so that both are 0 there."""
+    """The ages, in seconds; a standby has neither resync nor queue nor watch, so that all are 0 there.
+
+    `watch_age_seconds` is for how long a watch has stood still: it neither told nor tried anything, or owes a change
+    that a list has shown. A quiet cluster and an API server that is away are no such thing: a restart mends neither.
+    """
 
     leading: bool
     resync_age_seconds: float
@@ -26,12 +31,14 @@ class Health:
     watch_age_seconds: float
     watch_restarts: int
     loop_lag_seconds: float
+    ready: bool = True
 
     def problems(self) -> tuple[str, ...]:
-        """Return what is wrong; a quiet watch is not, because nothing may have happened."""
+        """Return what is wrong that a restart may mend."""
         checks = (
             (self.resync_age_seconds, RESYNC_LIMIT_SECONDS, "no resync was tried"),
             (self.queue_age_seconds, QUEUE_LIMIT_SECONDS, "a key has waited for its turn"),
+            (self.watch_age_seconds, WATCH_LIMIT_SECONDS, "a watch has stood still"),
             (self.loop_lag_seconds, LAG_LIMIT_SECONDS, "the event loop was blocked"),
         )
         return tuple(f"{words} for {age:.0f} s" for age, limit, words in checks if age > limit)
@@ -53,7 +60,10 @@ class LoopLag:
 
 
 class HealthServer:
-    """Answers `/healthz` with the health as JSON, 200, or 503 when something is wrong; other `pages` by their path."""
+    """Answers `/healthz` and `/readyz` with the health as JSON, 200 or 503, and other `pages` by their path.
+
+    `/healthz` fails when something is wrong, `/readyz` also while an operator that leads has yet to see its cluster.
+    """
 
     def __init__(self, read: Callable[[], Health], pages: Mapping[str, Page] = MappingProxyType({})) -> None:
         self._read = read
@@ -65,7 +75,7 @@ class HealthServer:
         if not port:
             return
         app = web.Application()
-        for path, page in {**self._pages, "/healthz": self._answer}.items():
+        for path, page in {**self._pages, "/healthz": self._is_well, "/readyz": self._is_ready}.items():
             app.router.add_get(path, page)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
@@ -76,7 +86,14 @@ class HealthServer:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    async def _answer(self, _: web.Request) -> web.Response:
+    async def _is_well(self, _: web.Request) -> web.Response:
         health = self._read()
-        problems = health.problems()
-        return web.json_response({**asdict(health), "problems": problems}, status=503 if problems else 200)
+        return _answer(health, bool(health.problems()))
+
+    async def _is_ready(self, _: web.Request) -> web.Response:
+        health = self._read()
+        return _answer(health, bool(health.problems()) or not health.ready)
+
+
+def _answer(health: Health, failed: bool) -> web.Response:
+    return web.json_response({**asdict(health), "problems": health.problems()}, status=503 if failed else 200)

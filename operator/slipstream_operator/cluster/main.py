@@ -11,7 +11,7 @@ from typing import Any
 
 from slipstream_operator.cluster.front import Front
 from slipstream_operator.cluster.health import Health, LoopLag
-from slipstream_operator.cluster.kube import Kube, KubeClient
+from slipstream_operator.cluster.kube import KubeClient, ListingKube
 from slipstream_operator.cluster.lease import Leadership
 from slipstream_operator.cluster.settings import OperatorSettings, add_arguments, from_arguments
 from slipstream_operator.cluster.term import Term
@@ -59,7 +59,7 @@ async def _run(settings: OperatorSettings) -> int:
 class Operator:
     """One operator process: stands by and leads in turn."""
 
-    def __init__(self, kube: Kube, settings: OperatorSettings) -> None:
+    def __init__(self, kube: ListingKube, settings: OperatorSettings) -> None:
         self._kube = kube
         self._settings = settings
         self._leadership = Leadership(kube, settings)
@@ -91,9 +91,10 @@ class Operator:
             leading=term is not None,
             resync_age_seconds=now - term.resynced_at if term else 0.0,
             queue_age_seconds=term.queue.overdue_seconds() if term else 0.0,
-            watch_age_seconds=now - term.watcher.event_at if term else 0.0,
+            watch_age_seconds=max(term.watcher.stuck_seconds, term.copies.stuck_seconds) if term else 0.0,
             watch_restarts=term.watcher.restarts if term else 0,
             loop_lag_seconds=self._lag.seconds,
+            ready=term is None or term.synced,
         )
 
     def _readiness(self) -> Mapping[str, int]:

@@ -42,11 +42,6 @@ class WorkQueue:
         self._entries: dict[Key, _Entry] = {}
         self._stopped = False
 
-    @property
-    def keys(self) -> frozenset[Key]:
-        """The keys that are known."""
-        return frozenset(self._entries)
-
     def add(self, key: Key) -> None:
         """Ask for a turn of `key` soon, because something changed."""
         if self._stopped:
@@ -61,6 +56,10 @@ class WorkQueue:
         """Ask for a turn of each key."""
         for key in keys:
             self.add(key)
+
+    def add_unknown(self, keys: Iterable[Key]) -> None:
+        """Ask for a turn of each key that has none to come: those that are known come again by themselves."""
+        self.add_all(key for key in keys if key not in self._entries)
 
     def overdue_seconds(self) -> float:
         """Return for how long the most overdue key has waited for its turn to begin or end."""

@@ -1,7 +1,8 @@
-"""Watches with kopf, which only says which key changed: it has its own thread and loop, and is restarted when it ends.
+"""Watches AgentDeployments with kopf, which only says which changed, in its own thread and loop, under a supervisor.
 
 kopf exits on most bad answers to a watch and cancels what else runs on its loop when it does, so it gets a loop of its
-own and a supervisor. That no change is lost meanwhile is the resync's work.
+own and is begun again when it ends, or when it stops showing what lists say has changed. That no change is lost
+meanwhile is the resync's work. Children are not watched by kopf: it would take 20 KiB for each.
 """
 
 import asyncio
@@ -16,23 +17,19 @@ from typing import Any
 import kopf
 
 from slipstream_contract import names
-from slipstream_operator.cluster import kinds
-from slipstream_operator.cluster.kinds import Kind
 from slipstream_operator.cluster.queue import Key
 from slipstream_operator.cluster.settings import OperatorSettings
+from slipstream_operator.cluster.sightings import Sightings
 
-WATCHED_CHILDREN: tuple[Kind, ...] = (*kinds.CHILDREN, kinds.POD)
 RESTART_SECONDS = (0.2, 1.0, 2.0, 5.0, 10.0)
 STEADY_SECONDS = 60.0
 STOP_SECONDS = 25.0
+BEAT_SECONDS = 1.0
+BLIND_SECONDS = 30.0
+"""kopf is begun again when it has not shown a change for this long."""
+
 
 _log = logging.getLogger(__name__)
-
-
-def key_of_child(labels: dict[str, str], namespace: str) -> Key | None:
-    """Return the key of the AgentDeployment that a child's labels name."""
-    name = labels.get(names.LABEL_INSTANCE)
-    return (namespace, name) if name else None
 
 
 def address_in_cluster(environment: Mapping[str, str]) -> str:
@@ -41,8 +38,8 @@ def address_in_cluster(environment: Mapping[str, str]) -> str:
     return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
 
 
-def registry(changed: Callable[[Key], None]) -> kopf.OperatorRegistry:
-    """Return the handlers: each calls `changed` with a key, from kopf's thread, and does nothing else."""
+def registry(changed: Callable[[Key, int], None]) -> kopf.OperatorRegistry:
+    """Return the handlers: they call `changed` with a key and its version, from kopf's thread, and do nothing else."""
     handlers = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=handlers)  # type: ignore[untyped-decorator, unused-ignore]
@@ -54,17 +51,9 @@ def registry(changed: Callable[[Key], None]) -> kopf.OperatorRegistry:
         return dataclasses.replace(account, server=address_in_cluster(os.environ))
 
     @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=handlers)
-    def agent_deployment(namespace: str | None, name: str | None, **_: Any) -> None:
-        changed((namespace or "", name or ""))
+    def agent_deployment(namespace: str | None, name: str | None, meta: Any, **_: Any) -> None:
+        changed((namespace or "", name or ""), int(meta.get("resourceVersion") or 0))
 
-    def child(labels: Any, namespace: str | None, **_: Any) -> None:
-        if (key := key_of_child(dict(labels), namespace or "")) is not None:
-            changed(key)
-
-    ours = {names.LABEL_MANAGED_BY: names.FIELD_MANAGER}
-    for kind in WATCHED_CHILDREN:
-        group, _, version = kind.api_version.rpartition("/")
-        kopf.on.event(group, version, kind.plural, labels=ours, id=kind.plural, registry=handlers)(child)
     return handlers
 
 
@@ -104,11 +93,19 @@ class Watcher:
     def __init__(self, settings: OperatorSettings, changed: Callable[[Key], None]) -> None:
         self._settings = settings
         self._changed = changed
-        self._stop = threading.Event()
+        self._stopped = threading.Event()
+        self._ended = threading.Event()
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._supervise, name="watching", daemon=True)
+        self._beat_at = time.monotonic()
+        self._sightings = Sightings()
         self.restarts = 0
-        self.event_at = time.monotonic()
+
+    @property
+    def stuck_seconds(self) -> float:
+        """For how long kopf's loop has stood still, or has not shown a change that a list did."""
+        now = time.monotonic()
+        return max(now - self._beat_at, self._sightings.behind_seconds(now))
 
     def start(self) -> None:
         """Begin to watch."""
@@ -116,32 +113,58 @@ class Watcher:
 
     async def stop(self) -> None:
         """End the watches."""
-        self._stop.set()
+        self._stopped.set()
+        self._ended.set()
         await asyncio.to_thread(self._thread.join, STOP_SECONDS)
 
-    def _seen(self, key: Key) -> None:
-        self.event_at = time.monotonic()
+    def listed(self, versions: Mapping[Key, int] | None) -> None:
+        """Compare what was shown with a list of all (None: nobody could list); a kopf that is blind is begun again."""
+        now = time.monotonic()
+        if versions is None:
+            self._sightings.lost()
+        else:
+            self._sightings.listed(versions, now)
+        if (behind := self._sightings.behind_seconds(now)) > BLIND_SECONDS:
+            _log.warning("watching: a change was not shown for %.0f s", behind)
+            self._ended.set()
+
+    def _seen(self, key: Key, version: int) -> None:
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._changed, key)
+            self._loop.call_soon_threadsafe(self._take, key, version)
+
+    def _take(self, key: Key, version: int) -> None:
+        self._sightings.seen(key, version)
+        self._changed(key)
 
     def _supervise(self) -> None:
         failures = 0
-        while not self._stop.is_set():
+        while not self._stopped.is_set():
             began = time.monotonic()
             try:
                 asyncio.run(self._watch())
             except Exception as error:  # noqa: BLE001 (whatever ended the watches, they must begin again)
                 _log.warning("watching ended: %s: %s", type(error).__name__, error)
             failures = 0 if time.monotonic() - began > STEADY_SECONDS else failures + 1
-            if not self._stop.wait(RESTART_SECONDS[min(failures, len(RESTART_SECONDS) - 1)]):
+            if not self._stopped.wait(RESTART_SECONDS[min(failures, len(RESTART_SECONDS) - 1)]):
                 self.restarts += 1
+                self._ended.clear()
 
     async def _watch(self) -> None:
-        await kopf.operator(
-            registry=registry(self._seen),
-            settings=watch_settings(self._settings),
-            standalone=True,
-            clusterwide=not self._settings.namespaces,
-            namespaces=self._settings.namespaces,
-            stop_flag=self._stop,
-        )
+        beating = asyncio.create_task(self._beat())
+        try:
+            await kopf.operator(
+                registry=registry(self._seen),
+                settings=watch_settings(self._settings),
+                standalone=True,
+                clusterwide=not self._settings.namespaces,
+                namespaces=self._settings.namespaces,
+                stop_flag=self._ended,
+            )
+        finally:
+            beating.cancel()
+
+    async def _beat(self) -> None:
+        """Show that kopf's loop turns."""
+        while True:
+            self._beat_at = time.monotonic()
+            await asyncio.sleep(BEAT_SECONDS)

@@ -2,9 +2,10 @@ import argparse
 
 import pytest
 
+from slipstream_operator.cluster.copies import key_of
 from slipstream_operator.cluster.health import Health
 from slipstream_operator.cluster.settings import add_arguments, from_arguments
-from slipstream_operator.cluster.watching import key_of_child, watch_settings
+from slipstream_operator.cluster.watching import watch_settings
 
 
 def settings(*arguments, **environment):
@@ -42,14 +43,15 @@ def test_kopf_leaves_no_traces_and_waits_for_nothing_forever():
 
 
 def test_a_child_names_the_key_it_belongs_to():
-    assert key_of_child({"app.kubernetes.io/instance": "a"}, "shop") == ("shop", "a")
-    assert key_of_child({}, "shop") is None
+    assert key_of({"metadata": {"namespace": "shop", "labels": {"app.kubernetes.io/instance": "a"}}}) == ("shop", "a")
+    assert key_of({"metadata": {"namespace": "shop"}}) is None
 
 
 def test_a_quiet_watch_is_healthy_and_a_stuck_queue_is_not():
     def health(**ages):
-        return Health(**{"leading": True, "resync_age_seconds": 30, "queue_age_seconds": 0, "watch_age_seconds": 9000,
+        return Health(**{"leading": True, "resync_age_seconds": 30, "queue_age_seconds": 0, "watch_age_seconds": 60,
                          "watch_restarts": 2, "loop_lag_seconds": 0.1, **ages})  # fmt: skip
 
     assert health().problems() == ()
     assert health(queue_age_seconds=400).problems() == ("a key has waited for its turn for 400 s",)
+    assert health(watch_age_seconds=9000).problems() == ("a watch has stood still for 9000 s",)
