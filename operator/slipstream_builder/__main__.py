@@ -16,7 +16,7 @@ def main(arguments: list[str] | None = None) -> int:
         if parsed.load and not parsed.out:
             parser.error("--load goes into a page of its own: say where with --out")
         return report_command(parsed.artifact, parsed.load, parsed.out)
-    return build_command(parsed.recipe, parsed.store, parsed.work, parsed.summary, parsed.parallel)
+    return build_command(parsed.recipe, parsed.store, parsed.work, parsed.summary, parsed.parallel, tuple(parsed.keep))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -28,6 +28,13 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--work", type=Path, help="a folder for temporary files; the store when absent")
     build.add_argument("--summary", type=Path, help="where to write the build's summary as well")
     build.add_argument("--parallel", type=_positive, help="candidates to build at a time; as the processors allow")
+    build.add_argument(
+        "--keep",
+        action="append",
+        default=[],
+        metavar="DIGEST",
+        help="an artifact to leave in the store; where some are named, all others but the new one are removed",
+    )
     report = commands.add_parser("report", help="show what a build found, and write its report, as one HTML page")
     report.add_argument("artifact", type=Path, help="the artifact's folder, or one with artifacts in it: the newest")
     report.add_argument("--load", type=Path, help="what a load run measured, a JSON file")

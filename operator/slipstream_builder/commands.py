@@ -30,15 +30,25 @@ _STORES = ("", "artifacts/", "*/artifacts/", ".slipstream/*/artifacts/")
 
 
 def build_command(
-    recipe_file: Path, store: Path, work: Path | None, summary_file: Path | None, parallel: int | None
+    recipe_file: Path,
+    store: Path,
+    work: Path | None,
+    summary_file: Path | None,
+    parallel: int | None,
+    keep: tuple[str, ...] = (),
 ) -> int:
-    """Build the recipe in `recipe_file` into `store`, `parallel` candidates at a time; return the exit code."""
+    """Build the recipe in `recipe_file` into `store`, `parallel` candidates at a time; return the exit code.
+
+    Where `keep` names digests of artifacts, all others but the new one are then removed from the store.
+    """
     stop, digest = StopRequest(), ""
     with _signals(stop):
         try:
             recipe = _read(Recipe, recipe_file)
             digest = recipe.digest
             summary, code = _build(recipe, store, work, parallel, stop), 0
+            if keep:
+                workspace.remove_artifacts(store, {*keep, summary.artifact_digest or ""})
         except StoppedError as stopped:
             name = signal.Signals(stopped.signal_number).name
             summary = summarise.failed("Internal", f"stopped by {name}; finished candidates are kept", digest)

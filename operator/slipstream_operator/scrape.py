@@ -11,6 +11,9 @@ from slipstream_operator.scaling.exposition import MAX_BYTES, ExpositionError, p
 from slipstream_operator.scaling.samples import ReplicaSample
 
 TIMEOUT_SECONDS = 1.0
+CONCURRENCY = 64
+IDLE_SECONDS = 5.0
+"""A connection is kept for the next scrape for so long; of thousands that are scraped rarely few are then open."""
 
 _log = logging.getLogger(__name__)
 
@@ -20,6 +23,7 @@ class Scraper:
 
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
+        self._slots = asyncio.Semaphore(CONCURRENCY)
 
     async def scrape(self, targets: Iterable[tuple[str, str]], at: float) -> tuple[ReplicaSample, ...]:
         """Return a sample of each (replica uid, URL) in `targets` that answered well, stamped with the time `at`."""
@@ -41,12 +45,17 @@ class Scraper:
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
-            self._session = aiohttp.ClientSession(timeout=timeout, trust_env=False, auto_decompress=False)
+            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS)
+            self._session = aiohttp.ClientSession(
+                connector=connector, timeout=timeout, trust_env=False, auto_decompress=False
+            )
         return self._session
 
     async def _one(self, uid: str, url: str, at: float) -> ReplicaSample | None:
         try:
-            return parse(await self._body(url), uid, at)
+            async with self._slots:  # the time-out begins once it is this replica's turn
+                body = await self._body(url)
+            return parse(body, uid, at)
         except (aiohttp.ClientError, TimeoutError, ExpositionError) as error:
             _log.debug("no sample of %s: %s", uid, error)
             return None

@@ -40,6 +40,12 @@ TOKEN_FILE = "token"  # noqa: S105  (its name)
 REDIS_FILE = "url"
 """The Secret's key that holds the address of a shared cache."""
 
+VARIANT_FILE = "variant"
+"""The file, and the ConfigMap's key, that names the variant which replicas answer with."""
+
+VARIANT_PATH = "/etc/slipstream/variant"
+"""The folder of a replica where that ConfigMap is mounted."""
+
 RECIPES_FOLDER = "recipes"
 """Below the artifact store: `recipes/RECIPE_DIGEST.json`, the summary of a finished build."""
 

@@ -9,7 +9,7 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 from slipstream_builder.files import digest_file, sync_folder
@@ -86,6 +86,19 @@ def publish(folder: Path, store: Path, artifact_digest: str) -> Path:
         folder.rename(final)
     sync_folder(store)
     return final
+
+
+def remove_artifacts(store: Path, keep: Set[str]) -> None:
+    """Remove the artifacts whose digest is not in `keep`, and the summaries by which they would be found."""
+    folders = {artifact_folder(digest) for digest in keep}
+    for folder in store.glob(artifact_folder("*")):
+        if folder.name not in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+    for file in (store / RECIPES_FOLDER).glob("*.json"):
+        with contextlib.suppress(OSError, ContractError, UnicodeDecodeError):
+            summary = BuildSummary.from_json(file.read_text())
+            if not (store / artifact_folder(summary.artifact_digest or "")).exists():
+                file.unlink()
 
 
 def find_finished(store: Path, recipe_digest: str) -> tuple[BuildSummary, Path] | None:

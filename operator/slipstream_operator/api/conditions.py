@@ -10,11 +10,12 @@ ACCURACY_GATE_PASSED = "AccuracyGatePassed"
 AVAILABLE = "Available"
 OBJECTIVE_MET = "ObjectiveMet"
 METRICS_AVAILABLE = "MetricsAvailable"
+ROLLED_OUT = "RolledOut"
 
 APPLY_FAILED = "ApplyFailed"
 """Reason of Ready: the API server refused a part of what should be."""
 
-ALL_TYPES = (READY, ARTIFACT_BUILT, ACCURACY_GATE_PASSED, AVAILABLE, OBJECTIVE_MET, METRICS_AVAILABLE)
+ALL_TYPES = (READY, ARTIFACT_BUILT, ACCURACY_GATE_PASSED, AVAILABLE, ROLLED_OUT, OBJECTIVE_MET, METRICS_AVAILABLE)
 
 Status = Literal["True", "False", "Unknown"]
 

@@ -28,19 +28,34 @@ def custom_resource_definition() -> dict[str, Any]:
     return document
 
 
-def validate(document: dict[str, Any]) -> dict[str, Any]:
+def validate(document: dict[str, Any], *, accepted: bool = False) -> dict[str, Any]:
     """Return a copy of the AgentDeployment `document` with the schema's defaults filled in.
+
+    One that was `accepted` before is not held to the CEL rules again, which take most of the time.
 
     Raises:
         ManifestError: a field is unknown, missing or wrong; one problem a line.
     """
     _check_kind(document)
-    schema = custom_resource_definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    schema = _schema()
     defaulted: Schema = _with_defaults(copy.deepcopy(document), schema)
-    problems = list(_schema_problems(defaulted, schema)) or list(rules.problems(defaulted, schema))
+    problems = list(_schema_problems(defaulted))
+    if not problems and not accepted:
+        problems = list(rules.problems(defaulted, schema))
     if problems:
         raise ManifestError("\n".join(dict.fromkeys(problems)))
     return defaulted
+
+
+@functools.cache
+def _schema() -> Schema:
+    schema: Schema = custom_resource_definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    return schema
+
+
+@functools.cache
+def _validator() -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(_closed(_schema()))
 
 
 def _check_kind(document: dict[str, Any]) -> None:
@@ -65,9 +80,8 @@ def _with_defaults(value: Any, schema: Schema) -> Any:
     return value
 
 
-def _schema_problems(document: dict[str, Any], schema: Schema) -> Iterator[str]:
-    validator = jsonschema.Draft202012Validator(_closed(schema))
-    for error in sorted(validator.iter_errors(document), key=lambda e: list(map(str, e.absolute_path))):
+def _schema_problems(document: dict[str, Any]) -> Iterator[str]:
+    for error in sorted(_validator().iter_errors(document), key=lambda e: list(map(str, e.absolute_path))):
         yield from _in_words(error)
 
 

@@ -11,6 +11,8 @@ from slipstream_operator.scaling.policy import Behavior, Rules, ScalingPolicy
 
 AuthenticationMode = Literal["Keys", "TokenReview", "None"]
 ScalingMode = Literal["Objective", "Manual", "External"]
+Overload = Literal["Switch", "Keep"]
+FailedGate = Literal["Keep", "Serve"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Accelerator:
 
 @dataclass(frozen=True)
 class Serving:
-    """How a replica serves; a `max_batch` of 0 lets the runtime learn it."""
+    """How a replica serves; `max_batch` 0 lets the runtime learn it, `variant` None takes the build's choice."""
 
     max_batch: int
     max_delay_milliseconds: int
@@ -43,6 +45,8 @@ class Serving:
     authentication: Authentication = Authentication()
     redis_secret: str | None = None
     accelerator: Accelerator | None = None
+    variant: str | None = None
+    overload: Overload = "Switch"
 
     @property
     def threads(self) -> int:
@@ -71,6 +75,16 @@ class Storage:
 
 
 @dataclass(frozen=True)
+class Rollout:
+    """How one artifact or spec replaces another; `revision` pins a kept one."""
+
+    min_available: int = 1
+    on_failed_gate: FailedGate = "Keep"
+    progress_deadline_seconds: int = 600
+    revision: str | None = None
+
+
+@dataclass(frozen=True)
 class AgentSpec:
     """One AgentDeployment's spec."""
 
@@ -86,6 +100,7 @@ class AgentSpec:
     serving: Serving
     scaling: Scaling
     storage: Storage
+    rollout: Rollout = Rollout()
 
     @property
     def recipe(self) -> Recipe:
@@ -120,6 +135,7 @@ def parse(document: dict[str, Any]) -> AgentSpec:
         serving=_serving(spec["serving"]),
         scaling=_scaling(spec["scaling"]),
         storage=_storage(spec["storage"]),
+        rollout=_rollout(spec["rollout"]),
     )
 
 
@@ -172,6 +188,8 @@ def _serving(document: dict[str, Any]) -> Serving:
         authentication=Authentication(authentication["mode"], authentication.get("secretRef", {}).get("name")),
         redis_secret=cache.get("secretRef", {}).get("name"),
         accelerator=Accelerator(**accelerator) if accelerator else None,
+        variant=document.get("variant"),
+        overload=document["overload"],
     )
 
 
@@ -201,3 +219,12 @@ def _rules(document: dict[str, Any], default: Rules) -> Rules:
 
 def _storage(document: dict[str, Any]) -> Storage:
     return Storage(document["size"], document.get("storageClassName"), document["accessMode"])
+
+
+def _rollout(document: dict[str, Any]) -> Rollout:
+    return Rollout(
+        min_available=document["minAvailable"],
+        on_failed_gate=document["onFailedGate"],
+        progress_deadline_seconds=document["progressDeadlineSeconds"],
+        revision=document.get("revision"),
+    )

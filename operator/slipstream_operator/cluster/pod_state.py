@@ -13,6 +13,9 @@ Document = dict[str, Any]
 _PATIENT = frozenset({"ContainerCreating", "PodInitializing"})
 """Reasons for waiting that pass by themselves."""
 
+_FULL = ("Insufficient ", "Too many pods")
+"""What the scheduler's message holds where nodes would do if they had more to give."""
+
 
 def replicas_of(pods: list[Document], revision: str, since: Callable[[str], float]) -> tuple[ReplicaState, ...]:
     """Return the replicas that exist; `since` turns an API timestamp into the reconcile's time."""
@@ -60,6 +63,16 @@ def trouble(pod: Document) -> str:
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             return f"the pod cannot be scheduled: {condition.get('message') or condition.get('reason', '')}"
     return ""
+
+
+def placeless(pod: Document) -> tuple[str, str]:
+    """Return why no node has room for the pod, and since when (RFC 3339); two empty texts where that is not so."""
+    for condition in pod.get("status", {}).get("conditions", []):
+        words = condition.get("message", "")
+        unplaced = condition["type"] == "PodScheduled" and condition["status"] == "False"
+        if unplaced and any(sign in words for sign in _FULL):
+            return words, condition.get("lastTransitionTime") or pod["metadata"]["creationTimestamp"]
+    return "", ""
 
 
 def _container_trouble(status: Document) -> str:

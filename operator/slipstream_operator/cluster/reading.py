@@ -8,13 +8,16 @@ from slipstream_contract.errors import ContractError
 from slipstream_contract.summary import BuildSummary
 from slipstream_operator.api.spec import AgentSpec
 from slipstream_operator.cluster import kinds, sources
-from slipstream_operator.cluster.build_state import build_of, recorded_summary
-from slipstream_operator.cluster.children import metadata
+from slipstream_operator.cluster.build_state import build_of, is_over, recorded_summary
+from slipstream_operator.cluster.children import memory, metadata
+from slipstream_operator.cluster.children.deployment import noted_failure
+from slipstream_operator.cluster.children.memory import Good
 from slipstream_operator.cluster.children.metadata import RUNTIME, Document, Owner
 from slipstream_operator.cluster.kinds import Kind
-from slipstream_operator.cluster.pod_state import is_alive, is_ready, metrics_url
+from slipstream_operator.cluster.pod_state import is_alive, is_ready, metrics_url, placeless, seconds_since
 from slipstream_operator.errors import ManifestError
-from slipstream_operator.reconcile.observation import Build, Served
+from slipstream_operator.reconcile.observation import Build, RolloutState, Served
+from slipstream_operator.reconcile.revisions import Revision
 
 
 @dataclass(frozen=True)
@@ -53,22 +56,58 @@ class Reading:
             sources.claims(self.spec)
         except ManifestError as error:
             return Build("Failed", str(error), BuildSummary("InvalidSource", str(error), digest))
-        job, served = self.job(), self.served()
+        job = self.job()
         build = build_of(job, self._pods_of(job) if job else [])
-        if build.phase == "Absent" and served is not None and served.summary.recipe_digest == digest:
-            return Build("Succeeded", served.summary.message, served.summary)
+        if job is not None and is_over(job) and self._stored_later(job["metadata"].get("creationTimestamp", "")):
+            # The volume is another one than it wrote to: an Absent build is made again.
+            build = Build("Absent", job=build.job)
+        known = [summary for summary in self._summaries() if summary.recipe_digest == digest]
+        if build.phase == "Absent" and known:
+            return Build("Succeeded", known[0].message, known[0])
         return build
+
+    def revisions(self) -> tuple[Revision, ...]:
+        """Return the kept revisions, whose artifacts are in the volume that there is."""
+        kept = memory.kept_revisions(self._config(metadata.revisions_name(self.owner)))
+        return tuple(revision for revision in kept if not self._stored_later(revision.at))
+
+    def good(self) -> Good | None:
+        """Return the pod template that was last wholly in service."""
+        return memory.kept_good(self._config(metadata.revisions_name(self.owner)))
+
+    def failed_start(self, revision: str) -> str:
+        """Return why the replicas of `revision` did not start, where that is noted."""
+        failed, why = noted_failure(self._deployment())
+        return why if failed == revision else ""
+
+    def rollout(self, revision: str, wall_now: float) -> RolloutState:
+        """Return how the change to the replicas of `revision` stands at the time `wall_now` (seconds)."""
+        deployment = self._deployment()
+        if deployment is None:
+            return RolloutState()
+        new = [
+            pod
+            for pod in self.runtime_pods()
+            if is_alive(pod) and pod["metadata"].get("annotations", {}).get(metadata.ANNOTATION_REVISION) == revision
+        ]
+        why, since = next((found for found in map(placeless, new) if found[0]), _over_quota(deployment))
+        limits = deployment["spec"].get("strategy", {}).get("rollingUpdate", {})
+        allowed = limits.get("maxUnavailable", 0) if limits.get("maxSurge") == 0 else 0
+        waited = seconds_since(since, wall_now) if since else 0.0
+        return RolloutState(allowed if isinstance(allowed, int) else 0, why, waited, _has_stalled(deployment))
 
     def served(self) -> Served | None:
         """Return what the Deployment says it serves, or where it was deleted, what the status and the Jobs know."""
-        deployment = self.find(kinds.DEPLOYMENT, self.owner.name)
-        if deployment is not None and metadata.is_owned(deployment, self.owner):
-            return _served_by(deployment)
+        variant = memory.asked_variant(self._config(metadata.variant_name(self.owner)))
+        deployment = self._deployment()
+        if deployment is not None:
+            return _served_by(deployment, variant)
         digest = self.status.get("artifact", {}).get("digest", "")
         replicas = self.status.get("scaling", {}).get("desiredReplicas")
-        for summary in filter(None, map(recorded_summary, self.owned(kinds.JOB))):
+        jobs = filter(None, map(recorded_summary, self.owned(kinds.JOB)))
+        for summary in (*(revision.summary for revision in self.revisions()), *jobs):
             if digest == f"sha256:{summary.artifact_digest}" and replicas is not None:
-                return Served(summary, replicas)
+                return Served(summary, replicas, variant)
         return None
 
     def all_ready(self) -> bool:
@@ -92,6 +131,31 @@ class Reading:
         ready = [pod for pod in self.runtime_pods() if is_alive(pod) and is_ready(pod)]
         return [(pod["metadata"]["uid"], url) for pod in ready if (url := metrics_url(pod)) is not None]
 
+    def artifacts(self) -> tuple[str, ...]:
+        """Return the digests of the artifacts to keep in the store: what serves, and what can be gone back to."""
+        return tuple(sorted({summary.artifact_digest or "" for summary in self._summaries()}))
+
+    def _deployment(self) -> Document | None:
+        found = self.find(kinds.DEPLOYMENT, self.owner.name)
+        return found if found is not None and metadata.is_owned(found, self.owner) else None
+
+    def _config(self, name: str) -> Document | None:
+        found = self.find(kinds.CONFIG_MAP, name)
+        return found if found is not None and metadata.is_owned(found, self.owner) else None
+
+    def _summaries(self) -> list[BuildSummary]:
+        """Return the builds whose artifacts are in the store: of what serves and of what is kept."""
+        kept, served = self.revisions(), self.served()
+        written = memory.kept_revisions(self._config(metadata.revisions_name(self.owner)))
+        lost = {revision.digest for revision in written} - {revision.digest for revision in kept}
+        serving = [served.summary] if served is not None and served.summary.artifact_digest not in lost else []
+        return [*serving, *(revision.summary for revision in kept)]
+
+    def _stored_later(self, timestamp: str) -> bool:
+        """Return whether the artifact volume is newer than `timestamp`, so that what was written then is gone."""
+        claim = self.find(kinds.CLAIM, metadata.artifacts_name(self.owner))
+        return claim is not None and timestamp < claim["metadata"].get("creationTimestamp", "")
+
     def _pods_of(self, job: Document) -> list[Document]:
         return [pod for pod in self.pods if _controller(pod).get("uid") == job["metadata"]["uid"]]
 
@@ -101,10 +165,30 @@ def _controller(document: Document) -> dict[str, Any]:
     return next((reference for reference in references if reference.get("controller")), {})
 
 
-def _served_by(deployment: Document) -> Served | None:
+def _over_quota(deployment: Document) -> tuple[str, str]:
+    """Return why a quota allows no further pod, and since when; two empty texts where that is not so."""
+    for condition in deployment.get("status", {}).get("conditions", []):
+        words = condition.get("message", "")
+        if condition["type"] == "ReplicaFailure" and condition["status"] == "True" and "exceeded quota" in words:
+            return words, condition.get("lastTransitionTime", "")
+    return "", ""
+
+
+def _has_stalled(deployment: Document) -> bool:
+    """Return whether the cluster has given up on the Deployment as it is now."""
+    status = deployment.get("status", {})
+    if status.get("observedGeneration", 0) < deployment["metadata"].get("generation", 0):
+        return False
+    return any(
+        condition["type"] == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded"
+        for condition in status.get("conditions", [])
+    )
+
+
+def _served_by(deployment: Document, variant: str) -> Served | None:
     annotations = deployment["metadata"].get("annotations", {})
     try:
         summary = BuildSummary.from_json(annotations[names.ANNOTATION_ARTIFACT])
-        return Served(summary, int(annotations[metadata.ANNOTATION_REPLICAS]))
+        return Served(summary, int(annotations[metadata.ANNOTATION_REPLICAS]), variant)
     except (KeyError, ValueError, ContractError):
         return None

@@ -14,8 +14,9 @@ from slipstream_operator.cluster import kinds
 from slipstream_operator.cluster.children.metadata import Owner
 from slipstream_operator.cluster.events import Events
 from slipstream_operator.cluster.kube import Kube
+from slipstream_operator.cluster.pacing import Fleet
 from slipstream_operator.cluster.queue import Key
-from slipstream_operator.cluster.refusal import refusal_event, refusal_status
+from slipstream_operator.cluster.refusal import refusal_event, refusal_status, was_accepted
 from slipstream_operator.cluster.settings import OperatorSettings
 from slipstream_operator.cluster.status_writer import StatusWriter, owner_of
 from slipstream_operator.cluster.world import ClusterWorld
@@ -59,6 +60,7 @@ class Reconciler:
         self._events = Events(kube, settings.identity)
         self._scraper = Scraper()
         self._known: dict[Key, _Known] = {}
+        self._fleet = Fleet()
 
     async def reconcile(self, key: Key) -> float | None:
         """Do one turn of `key`; return after how many seconds it wants another, or None when it is gone.
@@ -69,6 +71,7 @@ class Reconciler:
         live = await self._kube.get(kinds.AGENT_DEPLOYMENT, *key)
         if live is None or "deletionTimestamp" in live["metadata"]:
             self._known.pop(key, None)
+            self._fleet.forget(key)
             return None
         known = self._remember(key, live)
         try:
@@ -77,7 +80,7 @@ class Reconciler:
             await self._refuse(known, live, str(error))
             return RESYNC_SECONDS
         world = ClusterWorld(self._kube, self._settings, self._scraper, owner_of(live), spec, live)
-        return await self._act(known, world)
+        return await self._act(key, known, world)
 
     def readiness(self) -> Counter[str]:
         """Return how many AgentDeployments there are by the status of their condition Ready."""
@@ -93,7 +96,7 @@ class Reconciler:
             self._known[key] = _Known(uid, StatusWriter(self._kube))
         return self._known[key]
 
-    async def _act(self, known: _Known, world: ClusterWorld) -> float:
+    async def _act(self, key: Key, known: _Known, world: ClusterWorld) -> float:
         now, timestamp = time.monotonic(), _timestamp()
         observation = await world.observe(now)
         planned = plan(observation, known.memory, self._settings.tuning, now, timestamp)
@@ -105,10 +108,11 @@ class Reconciler:
             troubled = replace(observation, trouble=str(error))
             desired = plan(troubled, known.memory, self._settings.tuning, now, timestamp).desired
         known.memory = planned.memory
+        self._fleet.note(key, len(observation.replicas), planned.traffic.requests_per_second > 0)
         await self._tell(known, world, desired, trouble, now)
         if trouble is not None:
             raise trouble
-        return self._delay(desired)
+        return self._delay(key, desired)
 
     async def _tell(
         self, known: _Known, world: ClusterWorld, desired: Desired, trouble: ClusterError | None, now: float
@@ -126,17 +130,21 @@ class Reconciler:
             await self._events.post(owner, refusal_event(problem))
         await known.tell(live, status, time.monotonic())
 
-    def _delay(self, desired: Desired) -> float:
+    def _delay(self, key: Key, desired: Desired) -> float:
         serves = desired.serving is not None and desired.serving.replicas > 0
-        return self._settings.tick_seconds if serves else RESYNC_SECONDS
+        return self._fleet.tick(key, self._settings.tick_seconds) if serves else RESYNC_SECONDS
 
 
 def _spec(known: _Known, live: Document) -> AgentSpec:
-    """Return the parsed spec; parsing evaluates the schema's rules, so it is done once a generation."""
+    """Return the parsed spec, made once a generation.
+
+    Rules are evaluated once in a generation's life, for that takes 50 ms: a thousand AgentDeployments would keep an
+    operator that starts busy for a minute, and a newer operator's rules must not refuse what already serves.
+    """
     generation = live["metadata"]["generation"]
     if known.spec is None or known.generation != generation:
         bare = {key: value for key, value in live.items() if key != "status"}
-        known.spec, known.generation = api_spec.parse(schema.validate(bare)), generation
+        known.spec, known.generation = api_spec.parse(schema.validate(bare, accepted=was_accepted(live))), generation
     return known.spec
 
 

@@ -23,6 +23,13 @@ def refusal_status(live: Document, problem: str, timestamp: str) -> Document:
     return {**before, "observedGeneration": generation, "conditions": conditions}
 
 
+def was_accepted(live: Document) -> bool:
+    """Return whether the status says that this very generation was judged before, and not refused."""
+    status = live.get("status", {})
+    refused = any(found["type"] == c.READY and found["reason"] == REASON for found in status.get("conditions", []))
+    return status.get("observedGeneration") == live["metadata"]["generation"] and not refused
+
+
 def refusal_event(problem: str) -> Event:
     """Return the event that tells the problem."""
     return Event("Warning", REASON, problem)

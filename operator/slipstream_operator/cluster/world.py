@@ -7,14 +7,14 @@ from dataclasses import replace
 
 from slipstream_contract import names
 from slipstream_contract.keys import new_token
-from slipstream_contract.summary import BuildSummary
 from slipstream_operator.api.spec import AgentSpec
 from slipstream_operator.cluster import drift, kinds, sources
 from slipstream_operator.cluster.build_state import is_over, recorded_summary
 from slipstream_operator.cluster.children import family, metadata
-from slipstream_operator.cluster.children.deployment import template_revision
+from slipstream_operator.cluster.children.deployment import Standing, failure_note, template_revision
 from slipstream_operator.cluster.children.keys import keys_secret
 from slipstream_operator.cluster.children.metadata import BUILDER, RUNTIME, Document, Owner
+from slipstream_operator.cluster.handover import hand_over
 from slipstream_operator.cluster.kinds import Kind
 from slipstream_operator.cluster.kube import CONFLICT, Kube
 from slipstream_operator.cluster.pod_state import replicas_of, seconds_since
@@ -23,13 +23,11 @@ from slipstream_operator.cluster.settings import OperatorSettings
 from slipstream_operator.errors import ClusterError
 from slipstream_operator.reconcile.desired import Desired
 from slipstream_operator.reconcile.observation import Observation
-from slipstream_operator.reconcile.plan import artifact_to_serve
+from slipstream_operator.reconcile.revisions import find
+from slipstream_operator.reconcile.target import target_of, wanted_of
 from slipstream_operator.scrape import Scraper
 
 _log = logging.getLogger(__name__)
-
-IMMUTABLE = (kinds.CONFIG_MAP,)
-"""Kinds whose objects are never changed: another content has another name."""
 
 
 class ClusterWorld:
@@ -45,6 +43,7 @@ class ClusterWorld:
         self._scraper = scraper
         self._spec = spec
         self._reading = Reading(owner, spec, live)
+        self._wanted = ""
 
     async def observe(self, now: float) -> Observation:
         """Return the state of build and replicas, with a fresh sample of each ready replica."""
@@ -58,8 +57,9 @@ class ClusterWorld:
             endpoint=f"http://{service}/v2/models/{self.owner.name}/infer",
             selector=metadata.selector_text(self.owner, RUNTIME),
             status=reading.status,
+            revisions=reading.revisions(),
         )
-        revision = self._revision(observation)
+        observation, revision = self._with_rollout(observation)
         return replace(
             observation,
             replicas=replicas_of(reading.runtime_pods(), revision, lambda at: now - seconds_since(at, time.time())),
@@ -75,7 +75,7 @@ class ClusterWorld:
         problems = []
         if desired.serving is not None:
             await self._ensure_keys()
-        for document in family.applied(self.owner, self._spec, desired, self._settings):
+        for document in family.applied(self.owner, self._spec, desired, self._settings, self._standing(desired)):
             try:
                 await self._apply(kinds.kind_of(document), document)
             except ClusterError as error:
@@ -91,19 +91,37 @@ class ClusterWorld:
             raise ClusterError("; ".join(dict.fromkeys(map(str, problems))), problems[0].status)
 
     async def _read(self) -> Reading:
-        """Read Jobs before pods: a Job that is over then has its pods' last words beside it."""
+        """Read the children, and the pods with the last words of Jobs that are over."""
         labels = {names.LABEL_INSTANCE: self.owner.name, names.LABEL_MANAGED_BY: names.FIELD_MANAGER}
         lists = await asyncio.gather(*(self._kube.list(kind, self.owner.namespace, labels) for kind in kinds.CHILDREN))
-        pods = await self._kube.list(kinds.POD, self.owner.namespace, labels)
+        ended = any(is_over(job) and recorded_summary(job) is None for job in lists[kinds.CHILDREN.index(kinds.JOB)])
+        # Copies of pods may lag behind those of Jobs, and an ended Job without its pods' words would be built again.
+        pods = await self._kube.list(kinds.POD, self.owner.namespace, labels, fresh=ended)
         by_kind = {
             kind: {document["metadata"]["name"]: document for document in found}
             for kind, found in zip(kinds.CHILDREN, lists, strict=True)
         }
         return Reading(self.owner, self._spec, self.live, by_kind, tuple(pods))
 
-    def _revision(self, observation: Observation) -> str:
-        summary = artifact_to_serve(observation)
-        return template_revision(self.owner, self._spec, summary, self._settings) if summary is not None else ""
+    def _with_rollout(self, observation: Observation) -> tuple[Observation, str]:
+        """Return the observation with how the rollout stands, and the revision that replicas should be of."""
+        reading, good, summary = self._reading, self._reading.good(), wanted_of(observation).summary
+        if summary is not None:
+            self._wanted = template_revision(self.owner, self._spec, summary, self._settings)
+        kept = find(observation.revisions, f"sha256:{good.artifact}") if good is not None else None
+        observation = replace(
+            observation,
+            rollout=reading.rollout(self._wanted, time.time()),
+            last_good=kept.summary if kept is not None else None,
+            failed_start=reading.failed_start(self._wanted),
+        )
+        if good is not None and target_of(observation).reverted:
+            return observation, good.template["metadata"]["annotations"][metadata.ANNOTATION_REVISION]
+        return observation, self._wanted
+
+    def _standing(self, desired: Desired) -> Standing:
+        failed = desired.serving.failed if desired.serving is not None else ""
+        return Standing(self._reading.good(), failure_note(self._wanted, failed) if failed else "")
 
     async def _apply(self, kind: Kind, document: Document) -> None:
         name = document["metadata"]["name"]
@@ -113,7 +131,7 @@ class ClusterWorld:
             live = await self._kube.get(kind, self.owner.namespace, name)
         if live is not None and not metadata.is_owned(live, self.owner):
             raise ClusterError(f"{kind.kind} {name} exists and belongs to someone else; delete or rename it", CONFLICT)
-        if not drift.needs_apply(document, live) or (live is not None and kind in IMMUTABLE):
+        if not drift.needs_apply(document, live) or (live is not None and live.get("immutable")):
             return
         _log.info("%s/%s: applying %s %s", self.owner.namespace, self.owner.name, kind.kind, name)
         await self._kube.apply(kind, document)
@@ -139,8 +157,9 @@ class ClusterWorld:
         if desired.build is not None:
             await self._ensure_job()
         await self._record_summary()
-        if desired.serving is not None and desired.build is None:
-            await self._delete_superseded(desired.serving.summary)
+        await self._delete_superseded()
+        wanted = desired.serving.replicas if desired.serving is not None else self._spec.scaling.min_replicas
+        await hand_over(self._kube, self.live, self._spec, wanted)
 
     async def _ensure_job(self) -> None:
         job = self._reading.job()
@@ -148,7 +167,8 @@ class ClusterWorld:
             # Its result was lost with its pods: a new Job finds it again in the artifact store.
             await self._kube.delete(kinds.JOB, job)
         elif job is None:
-            wanted = family.created(self.owner, self._spec.recipe, sources.claims(self._spec), self._settings)
+            claims, keep = sources.claims(self._spec), self._reading.artifacts()
+            wanted = family.created(self.owner, self._spec.recipe, claims, keep, self._settings)
             _log.info("%s/%s: creating job %s", self.owner.namespace, self.owner.name, wanted["metadata"]["name"])
             await self._kube.create(kinds.JOB, wanted)
 
@@ -160,12 +180,12 @@ class ClusterWorld:
         change = {"metadata": {"annotations": {metadata.ANNOTATION_SUMMARY: build.summary.to_json()}}}
         await self._kube.merge(kinds.JOB, self.owner.namespace, job["metadata"]["name"], change)
 
-    async def _delete_superseded(self, serving: BuildSummary) -> None:
-        """Delete builds of earlier specs, but for the one that serves."""
-        kept = {metadata.short(self._spec.recipe.digest), metadata.short(serving.recipe_digest)}
+    async def _delete_superseded(self) -> None:
+        """Delete the builds of earlier specs, also those that run; what served of them is among the revisions."""
+        current = metadata.short(self._spec.recipe.digest)
         for kind in (kinds.JOB, kinds.CONFIG_MAP):
             for document in self._reading.owned(kind):
                 labels = document["metadata"]["labels"]
-                stale = labels.get(names.LABEL_COMPONENT) == BUILDER and labels.get(names.LABEL_RECIPE) not in kept
+                stale = labels.get(names.LABEL_COMPONENT) == BUILDER and labels.get(names.LABEL_RECIPE) != current
                 if stale and "deletionTimestamp" not in document["metadata"]:
                     await self._kube.delete(kind, document)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from datetime import UTC, datetime
 from pathlib import Path
 
 from slipstream_contract import codec, names
@@ -13,6 +14,7 @@ from slipstream_operator.local import processes
 from slipstream_operator.local.folder import StateFolder
 from slipstream_operator.local.processes import Child
 from slipstream_operator.reconcile.observation import Build
+from slipstream_operator.reconcile.revisions import KEPT, Revision
 
 STOP_SECONDS = 20.0
 
@@ -39,6 +41,17 @@ class Builds:
         if recipe.digest not in self._ended:
             self._ended |= self._from_store(recipe.digest)
         return self._ended.get(recipe.digest, Build("Absent"))
+
+    def revisions(self) -> tuple[Revision, ...]:
+        """Return the builds whose artifacts are in the store, the newest first."""
+        files = (self._folder.store / names.RECIPES_FOLDER).glob("*.json")
+        newest = sorted(files, key=lambda file: file.stat().st_mtime, reverse=True)[:KEPT]
+        found = ((file, self._from_store(file.stem).get(file.stem)) for file in newest)
+        return tuple(
+            Revision(build.summary, datetime.fromtimestamp(file.stat().st_mtime, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+            for file, build in found
+            if build is not None and build.summary is not None
+        )
 
     async def ensure(self, recipe: Recipe) -> None:
         """Start the build of `recipe` unless it runs; a build of another recipe is ended first."""

@@ -33,6 +33,11 @@ class StateFolder:
         return self.root / "report.html"
 
     @property
+    def variant(self) -> Path:
+        """The file that names the variant which the replicas answer with."""
+        return self.root / names.VARIANT_FILE
+
+    @property
     def token(self) -> Path:
         """The bearer token that the replicas of this folder take."""
         return self.root / names.TOKEN_FILE
@@ -41,6 +46,21 @@ class StateFolder:
     def keys(self) -> Path:
         """What the replicas know of it: its digest."""
         return self.root / names.KEYS_FILE
+
+    def name_variant(self, name: str) -> None:
+        """Tell the replicas which variant to answer with; they look at the file once a second.
+
+        Raises:
+            MachineError: the folder cannot be written.
+        """
+        draft = self.variant.with_suffix(".new")
+        try:
+            draft.write_text(name)
+            draft.replace(self.variant)
+        except OSError as error:
+            raise MachineError(
+                f"{self.variant}: cannot be written ({error.strerror}); choose one with --state"
+            ) from error
 
     def ensure_token(self) -> None:
         """Make the token, once, readable by this user alone.

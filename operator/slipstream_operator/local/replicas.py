@@ -54,7 +54,9 @@ def local_options(spec: AgentSpec, summary: BuildSummary, folder: StateFolder) -
     """Return how a replica serves on this machine: what a Secret names in a cluster is a file of the folder here."""
     open_to_all = spec.serving.authentication.mode == "None"
     return dataclasses.replace(
-        serving_options(spec, summary, str(folder.store)),
+        serving_options(spec, summary, str(folder.store), str(folder.variant)),
+        threads=spec.serving.threads,
+        processes=1,  # here the replicas share one socket, and processes of one replica would not
         authentication="none" if open_to_all else "keys",
         keys_file="" if open_to_all else str(folder.keys),
         cache_redis_file="",

@@ -3,12 +3,11 @@
 import asyncio
 import socket
 
-from slipstream_contract.summary import BuildSummary
 from slipstream_operator.api.spec import AgentSpec
 from slipstream_operator.local.builds import Builds
 from slipstream_operator.local.folder import StateFolder
 from slipstream_operator.local.replicas import LocalReplica, Replicas, local_options
-from slipstream_operator.reconcile.desired import Desired
+from slipstream_operator.reconcile.desired import Desired, DesiredServing
 from slipstream_operator.reconcile.observation import Observation, Served
 from slipstream_operator.scrape import Scraper
 
@@ -39,6 +38,7 @@ class LocalWorld:
             samples=await self._scraper.scrape(targets, now),
             endpoint=f"http://{host}:{port}/v2/models/{self.spec.name}/infer",
             status=self.status,
+            revisions=self.builds.revisions(),
         )
 
     async def apply(self, desired: Desired, now: float) -> None:
@@ -47,7 +47,7 @@ class LocalWorld:
         if desired.build is not None:
             await self.builds.ensure(desired.build)
         if desired.serving is not None:
-            await self._serve(desired.serving.summary, desired.serving.replicas, now)
+            await self._serve(desired.serving, now)
 
     async def close(self, patience_seconds: float) -> None:
         """End every process."""
@@ -55,9 +55,11 @@ class LocalWorld:
         await self.replicas.stop(patience_seconds)
         await self._scraper.close()
 
-    async def _serve(self, summary: BuildSummary, replicas: int, now: float) -> None:
-        self._served = Served(summary, replicas)
-        await self.replicas.ensure(local_options(self.spec, summary, self._folder), replicas, now)
+    async def _serve(self, serving: DesiredServing, now: float) -> None:
+        if self._served is None or self._served.variant != serving.variant:
+            self._folder.name_variant(serving.variant)
+        self._served = Served(serving.summary, serving.replicas, serving.variant)
+        await self.replicas.ensure(local_options(self.spec, serving.summary, self._folder), serving.replicas, now)
 
     async def _probe(self, replica: LocalReplica) -> None:
         if replica.alive and not replica.stopping:

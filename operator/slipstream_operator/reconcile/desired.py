@@ -8,14 +8,27 @@ from slipstream_contract.recipe import Recipe
 from slipstream_contract.serving import ServingOptions
 from slipstream_contract.summary import BuildSummary
 from slipstream_operator.api.spec import AgentSpec
+from slipstream_operator.reconcile.processes import replica_plan
+from slipstream_operator.reconcile.revisions import Revision
+from slipstream_operator.reconcile.rollout import SURGE, Strategy
 
 
 @dataclass(frozen=True)
 class DesiredServing:
-    """An artifact to serve, and by how many replicas."""
+    """An artifact to serve, by how many replicas, and how these take over from those before.
+
+    `variant` is the one to answer with (empty: the chosen one). `failed` says why the wanted replicas do not start, to
+    be remembered of them; `reverted`, that the template which last served takes their place; `proven`, that all
+    replicas are of the wanted template and answer, so that it can be gone back to.
+    """
 
     summary: BuildSummary
     replicas: int
+    variant: str = ""
+    strategy: Strategy = SURGE
+    failed: str = ""
+    reverted: bool = False
+    proven: bool = False
 
 
 AUTHENTICATIONS = {"Keys": "keys", "TokenReview": "token-review", "None": "none"}
@@ -33,19 +46,25 @@ class Event:
 
 @dataclass(frozen=True)
 class Desired:
-    """The state to bring about: a build that should run (None: no build is wanted), and what to serve."""
+    """The state to bring about: a build that should run (None: no build is wanted), what to serve, what to keep."""
 
     build: Recipe | None
     serving: DesiredServing | None
     status: dict[str, Any]
     events: tuple[Event, ...]
+    revisions: tuple[Revision, ...] = ()
 
 
-def serving_options(spec: AgentSpec, summary: BuildSummary, store: str) -> ServingOptions:
-    """Return how a replica serves the chosen variant of the artifact in the folder `store`."""
+def serving_options(spec: AgentSpec, summary: BuildSummary, store: str, variant_file: str) -> ServingOptions:
+    """Return how a replica serves the artifact in folder `store`: its chosen variant until `variant_file` says else.
+
+    The file is left out where there is nothing to choose from.
+    """
+    plan = replica_plan(spec.serving, summary)
     return ServingOptions(
         artifact=f"{store}/{names.artifact_folder(summary.artifact_digest or '')}",
         variant=summary.chosen or "",
+        variant_file=variant_file if len(summary.variants) > 1 else "",
         model=spec.name,
         objective_percentile=f"{spec.objective.percentile:g}",
         objective_milliseconds=spec.objective.latency_milliseconds,
@@ -56,8 +75,8 @@ def serving_options(spec: AgentSpec, summary: BuildSummary, store: str) -> Servi
         cache_redis_file=f"{names.SECRETS_PATH}/redis/{names.REDIS_FILE}" if spec.serving.redis_secret else "",
         authentication=AUTHENTICATIONS[spec.serving.authentication.mode],
         provider=spec.serving.accelerator.provider.lower() if spec.serving.accelerator else "cpu",
-        threads=spec.serving.threads,
-        processes=1,
+        threads=plan.threads,
+        processes=plan.processes,
     )
 
 

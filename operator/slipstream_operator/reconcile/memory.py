@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from slipstream_operator.reconcile.observation import Observation
+from slipstream_operator.reconcile.variants import Switching
 from slipstream_operator.scaling.model import State
 from slipstream_operator.scaling.samples import Window
 
@@ -22,6 +23,7 @@ class Memory:
     scaling: State = field(default_factory=State)
     start_seconds: float = DEFAULT_START_SECONDS
     unready: frozenset[str] = frozenset()
+    switching: Switching = field(default_factory=Switching)
 
     def after(self, observation: Observation, now: float) -> "Memory":
         """Return the memory with the observation's samples and start times taken in."""

@@ -1,5 +1,6 @@
 """What the replicas' samples say about the last seconds, as the status and the conditions tell it."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from slipstream_operator.reconcile.observation import Observation
@@ -13,7 +14,8 @@ class Traffic:
     """Figures over the tuning's `demand_seconds`; a None was not observed.
 
     `quantile_seconds` is the objective's percentile; `fresh` counts ready replicas with a sample that is not stale;
-    `utilization` is the share of its time that a replica's session or, if that is more, its process was busy.
+    `utilization` is the share of its time that a replica's session or, if that is more, its process was busy;
+    `variants` are those that answer, each with the number of replicas that say so.
     """
 
     fresh: int = 0
@@ -24,6 +26,7 @@ class Traffic:
     utilization: float = 0.0
     mean_batch: float | None = None
     cache_hit_ratio: float | None = None
+    variants: tuple[tuple[str, int], ...] = ()
 
 
 def traffic_of(window: Window, observation: Observation, tuning: Tuning, now: float) -> Traffic:
@@ -41,6 +44,7 @@ def traffic_of(window: Window, observation: Observation, tuning: Tuning, now: fl
         utilization=utilization(seen, observation.spec.serving.threads),
         mean_batch=seen.mean_batch if seen.batches else None,
         cache_hit_ratio=seen.cache_hit_ratio if seen.cache_hits + seen.cache_misses else None,
+        variants=tuple(sorted(Counter(sample.variant for sample in newest if sample and sample.variant).items())),
     )
 
 

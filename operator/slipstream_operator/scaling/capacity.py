@@ -42,6 +42,7 @@ class Capacity:
     means the 99th) of the answers must come within `objective_seconds`. `correction` multiplies the modelled rate by
     what was learned. `cache_hit_ratio` is the share of requests that need no session. `threads` is how many processor
     threads compute a batch, so that a replica's processor time outside the session can be told; None where it cannot.
+    `processes` share the replica's port and threads; each is such a server of batches, and gets its share of requests.
     """
 
     alpha_seconds: float
@@ -54,6 +55,7 @@ class Capacity:
     rows_per_request: float = 1.0
     cache_hit_ratio: float = 0.0
     threads: int | None = None
+    processes: int = 1
 
     @property
     def batch_requests(self) -> int:
@@ -103,8 +105,8 @@ def _modelled_rate(capacity: Capacity) -> float:
 
 
 def _arrivals(capacity: Capacity, misses: float) -> float:
-    """Return the arrival rate that leaves `misses` requests per second for the session, as corrected."""
-    return capacity.correction * misses / (1 - capacity.cache_hit_ratio)
+    """Return the arrival rate that leaves `misses` requests per second for each session, as corrected."""
+    return capacity.correction * capacity.processes * misses / (1 - capacity.cache_hit_ratio)
 
 
 def _full_rate(capacity: Capacity, batch: int) -> float:

@@ -61,6 +61,7 @@ def parse(text: str, replica: str, at: float) -> ReplicaSample:
         cache_misses=_total(series, metrics.CACHE_MISSES_TOTAL),
         latency_edges=edges,
         latency_counts=counts,
+        variant=_variant(series),
     )
 
 
@@ -112,6 +113,11 @@ def _shed(series: Series) -> float:
 def _served(series: Series) -> float:
     counts = series.get(f"{metrics.REQUEST_SECONDS}_count", {})
     return sum(value for labels, value in counts.items() if dict(labels).get("code") not in REFUSED_CODES)
+
+
+def _variant(series: Series) -> str:
+    names = {dict(labels).get("variant", "") for labels in series.get(metrics.INFO, {})}
+    return names.pop() if len(names) == 1 else ""
 
 
 def _histogram(series: Series) -> tuple[tuple[float, ...], tuple[float, ...]]:

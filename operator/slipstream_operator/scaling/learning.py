@@ -92,7 +92,8 @@ def _slowdown(capacity: Capacity, seen: Totals, tuning: Tuning) -> float | None:
     if seen.batches < tuning.latency_requests or seen.busy_seconds <= 0:
         return None
     modelled = capacity.alpha_seconds + capacity.beta_seconds * seen.mean_batch
-    ratio = modelled * seen.batches / seen.busy_seconds
+    # Batches are those of all processes, while the busy time is the mean of one.
+    ratio = modelled * seen.batches / capacity.processes / seen.busy_seconds
     return ratio if ratio < capacity.correction else None
 
 

@@ -25,7 +25,8 @@ class ReplicaSample:
     `replica` is the pod's UID, never its name, which a successor could take over. `requests` counts every request,
     the `rejected` ones included. `rows` are those answered, cache hits included; `computed_rows` those that went
     through the session in `batches`. `latency_counts` are cumulative over `latency_edges` (seconds, the last
-    infinite), successful answers only; both are empty before the first answer.
+    infinite), successful answers only; both are empty before the first answer. `variant` is the one that answers now,
+    empty while its processes do not agree.
     """
 
     replica: str
@@ -42,6 +43,7 @@ class ReplicaSample:
     cache_misses: float = 0.0
     latency_edges: tuple[float, ...] = ()
     latency_counts: tuple[float, ...] = ()
+    variant: str = ""
 
     @property
     def usable(self) -> bool:

@@ -27,6 +27,9 @@ class Tuning:
         cold_seconds: a replica's latency does not count until it has been ready to work for this long.
         scale_in_margin: replicas are removed only if the rest would hold this share more than the demand.
         drain_seconds: a backlog counts as the extra demand that empties it in this time.
+        room_seconds: a new replica without a place for this long is taken to find none.
+        overload_seconds: the most replicas must be overloaded this long before a faster variant stands in.
+        calm_seconds: the preferred variant must suit the load this long before it returns.
         learning_seconds: time constant of what is learned (correction, overhead) while the service runs.
     """
 
@@ -48,6 +51,9 @@ class Tuning:
     cold_seconds: float = 10.0
     scale_in_margin: float = 0.1
     drain_seconds: float = 10.0
+    room_seconds: float = 30.0
+    overload_seconds: float = 10.0
+    calm_seconds: float = 120.0
     learning_seconds: float = 60.0
 
 
@@ -63,6 +69,9 @@ FAST = Tuning(
     minimum_seconds=4,
     cold_seconds=2,
     drain_seconds=4,
+    room_seconds=5,
+    overload_seconds=3,
+    calm_seconds=15,
     learning_seconds=20,
 )
 """For replicas that start in a second or two, as on a laptop or with cached images: look less far back."""

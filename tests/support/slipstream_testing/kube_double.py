@@ -30,7 +30,9 @@ class KubeDouble:
         """Answer a read."""
         return _given(next(self._get))
 
-    async def list(self, kind: Kind, namespace: str | None, labels: Mapping[str, str] | None = None) -> list[Document]:
+    async def list(
+        self, kind: Kind, namespace: str | None, labels: Mapping[str, str] | None = None, fresh: bool = False
+    ) -> list[Document]:
         """Answer with nothing."""
         return []
 

@@ -27,7 +27,7 @@ def serving(replicas=2, **spec):
 
 def job(**spec):
     parsed = make_spec(**spec)
-    return family.created(OWNER, parsed.recipe, sources.claims(parsed), SETTINGS)
+    return family.created(OWNER, parsed.recipe, sources.claims(parsed), (), SETTINGS)
 
 
 def pod_of(workload):

@@ -24,13 +24,16 @@ WORK_SIZE = "20Gi"
 USERS_TO_MEND = EXIT_CODES["InvalidSource"]
 
 
-def build_job(owner: Owner, recipe: Recipe, claims: tuple[str, ...], settings: OperatorSettings) -> Document:
+def build_job(
+    owner: Owner, recipe: Recipe, claims: tuple[str, ...], keep: tuple[str, ...], settings: OperatorSettings
+) -> Document:
     """Return the Job that builds `recipe`, reading the volume claims `claims`.
 
-    It has no time to live: it is the record of the build until a newer one serves.
+    Of the artifacts in the store it leaves those of the digests `keep`. It has no time to live: it is the record of the
+    build until a newer one serves.
     """
     job = child("batch/v1/Job", job_name(owner, recipe.digest), owner, BUILDER, recipe.digest)
-    container = _container(recipe, claims, settings)
+    container = _container(recipe, claims, keep, settings)
     spec = pods.pod_spec(owner, BUILDER, container, _volumes(owner, recipe, claims))
     job["spec"] = {
         "backoffLimit": 2,
@@ -50,7 +53,7 @@ def _failure_rules() -> list[Document]:
     return [{"action": "FailJob", "onExitCodes": mistake}, {"action": "Ignore", "onPodConditions": [evicted]}]
 
 
-def _container(recipe: Recipe, claims: tuple[str, ...], settings: OperatorSettings) -> Document:
+def _container(recipe: Recipe, claims: tuple[str, ...], keep: tuple[str, ...], settings: OperatorSettings) -> Document:
     sources = [
         {"name": _volume("claim", i), "mountPath": f"{names.CLAIMS_PATH}/{c}", "readOnly": True}
         for i, c in enumerate(claims)
@@ -70,6 +73,7 @@ def _container(recipe: Recipe, claims: tuple[str, ...], settings: OperatorSettin
             f"--store={names.ARTIFACTS_PATH}",
             f"--work={pods.WORK_PATH}/build",
             f"--summary={names.TERMINATION_PATH}",
+            *(f"--keep={digest}" for digest in keep),
         ],
         "terminationMessagePath": names.TERMINATION_PATH,
         "terminationMessagePolicy": "File",

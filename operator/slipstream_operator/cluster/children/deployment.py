@@ -1,6 +1,9 @@
 """The runtime Deployment: replicas that come up before others go down, and drain before they end."""
 
 import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any
 
 from slipstream_contract import codec, names
 from slipstream_contract.serving import ServingOptions
@@ -8,7 +11,9 @@ from slipstream_contract.summary import BuildSummary
 from slipstream_operator.api.spec import AgentSpec, Serving
 from slipstream_operator.cluster.children import pods
 from slipstream_operator.cluster.children.keys import keys_secret_name
+from slipstream_operator.cluster.children.memory import Good
 from slipstream_operator.cluster.children.metadata import (
+    ANNOTATION_FAILED,
     ANNOTATION_REPLICAS,
     ANNOTATION_REVISION,
     RUNTIME,
@@ -17,39 +22,72 @@ from slipstream_operator.cluster.children.metadata import (
     child,
     labels,
     selector,
+    variant_name,
 )
 from slipstream_operator.cluster.settings import OperatorSettings
-from slipstream_operator.reconcile.desired import serving_options
+from slipstream_operator.reconcile.desired import DesiredServing, serving_options
+from slipstream_operator.reconcile.rollout import Strategy
 
 SLEEP_SECONDS = 5
 """A pod on its way out still gets requests for as long as its removal takes to reach every proxy."""
 
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 (a pod's address is its own, and a network policy guards it)
-PROGRESS_SECONDS = 600
-START_FAILURES = 150
+PROBE_SECONDS = 2
 WORK_SIZE = "256Mi"
 KEYS = "keys"
 REDIS = "redis"
+VARIANT = "variant"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is remembered of rollouts: the pod template last wholly in service, and the note of one that failed."""
+
+    good: Good | None = None
+    failure: str = ""
 
 
 def deployment(
-    owner: Owner, spec: AgentSpec, summary: BuildSummary, replicas: int, settings: OperatorSettings
+    owner: Owner, spec: AgentSpec, serving: DesiredServing, settings: OperatorSettings, standing: Standing
 ) -> Document:
-    """Return the Deployment that serves the artifact of `summary`, which it carries for a restarted operator."""
+    """Return the Deployment that serves as wanted; it carries what it serves for a restarted operator."""
+    wanted = template(owner, spec, serving.summary, settings)
     document = child("apps/v1/Deployment", owner.name, owner, RUNTIME)
     document["metadata"]["annotations"] = {
-        names.ANNOTATION_ARTIFACT: summary.to_json(),
-        ANNOTATION_REPLICAS: str(replicas),
+        names.ANNOTATION_ARTIFACT: serving.summary.to_json(),
+        ANNOTATION_REPLICAS: str(serving.replicas),
+        **({ANNOTATION_FAILED: standing.failure} if standing.failure else {}),
     }
     document["spec"] = {
-        "replicas": replicas,
+        "replicas": serving.replicas,
         "revisionHistoryLimit": 3,
-        "progressDeadlineSeconds": PROGRESS_SECONDS,
+        "progressDeadlineSeconds": spec.rollout.progress_deadline_seconds,
         "selector": {"matchLabels": selector(owner, RUNTIME)},
-        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}},
-        "template": _template(owner, spec, summary, settings),
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": _rolling_update(serving.strategy)},
+        "template": standing.good.template if serving.reverted and standing.good is not None else wanted,
     }
     return document
+
+
+def failure_note(revision: str, why: str) -> str:
+    """Return the annotation that remembers why the replicas of a revision did not start."""
+    return json.dumps({"revision": revision, "why": why}, sort_keys=True)
+
+
+def noted_failure(live: Document | None) -> tuple[str, str]:
+    """Return the revision that is noted on the Deployment not to have started, and why; empty where none is."""
+    try:
+        found: Any = json.loads(live["metadata"].get("annotations", {}).get(ANNOTATION_FAILED, "{}")) if live else {}
+        return str(found.get("revision", "")), str(found.get("why", ""))
+    except (ValueError, AttributeError):
+        return "", ""
+
+
+def _rolling_update(strategy: Strategy) -> Document:
+    """Return the limits of a rollout: a quarter more replicas and none missing, or some missing and none more."""
+    if strategy.swaps:
+        return {"maxUnavailable": strategy.max_unavailable, "maxSurge": 0}
+    return {"maxUnavailable": 0, "maxSurge": "25%"}
 
 
 def template_revision(owner: Owner, spec: AgentSpec, summary: BuildSummary, settings: OperatorSettings) -> str:
@@ -57,7 +95,8 @@ def template_revision(owner: Owner, spec: AgentSpec, summary: BuildSummary, sett
     return codec.digest(_pod(owner, spec, summary, settings))[:10]
 
 
-def _template(owner: Owner, spec: AgentSpec, summary: BuildSummary, settings: OperatorSettings) -> Document:
+def template(owner: Owner, spec: AgentSpec, summary: BuildSummary, settings: OperatorSettings) -> Document:
+    """Return the pod template of this spec and artifact, with its revision on it."""
     revision = template_revision(owner, spec, summary, settings)
     metadata = {"labels": labels(owner, RUNTIME), "annotations": {ANNOTATION_REVISION: revision}}
     return {"metadata": metadata, "spec": _pod(owner, spec, summary, settings)}
@@ -76,13 +115,15 @@ def _pod(owner: Owner, spec: AgentSpec, summary: BuildSummary, settings: Operato
             {"name": "grpc", "containerPort": names.GRPC_PORT, "protocol": "TCP"},
             {"name": "metrics", "containerPort": names.METRICS_PORT, "protocol": "TCP"},
         ],
-        **_probes(),
+        **_probes(spec.rollout.progress_deadline_seconds),
         "lifecycle": {"preStop": {"sleep": {"seconds": SLEEP_SECONDS}}},
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": pods.container_security(),
         "resources": _resources(spec.serving),
         "volumeMounts": [
             pods.artifacts_mount(read_only=True),
             pods.work_mount(),
+            {"name": VARIANT, "mountPath": names.VARIANT_PATH, "readOnly": True},
             *(
                 {"name": name, "mountPath": f"{names.SECRETS_PATH}/{name}", "readOnly": True}
                 for name, _secret, _key in secrets
@@ -92,6 +133,7 @@ def _pod(owner: Owner, spec: AgentSpec, summary: BuildSummary, settings: Operato
     volumes = [
         pods.artifacts_volume(owner, read_only=True),
         pods.work_volume(WORK_SIZE),
+        {"name": VARIANT, "configMap": {"name": variant_name(owner), "optional": True}},
         *(_secret_volume(*secret) for secret in secrets),
     ]
     return {
@@ -105,7 +147,7 @@ def _pod(owner: Owner, spec: AgentSpec, summary: BuildSummary, settings: Operato
 
 def _options(spec: AgentSpec, summary: BuildSummary) -> ServingOptions:
     return dataclasses.replace(
-        serving_options(spec, summary, names.ARTIFACTS_PATH),
+        serving_options(spec, summary, names.ARTIFACTS_PATH, f"{names.VARIANT_PATH}/{names.VARIANT_FILE}"),
         host=ANY_ADDRESS,
         grpc_port=names.GRPC_PORT,
         keys_file=f"{names.SECRETS_PATH}/{KEYS}/{names.KEYS_FILE}"
@@ -139,11 +181,17 @@ def _resources(serving: Serving) -> Document:
     return {kind: {**amounts, **extended} for kind, amounts in found.items()}
 
 
-def _probes() -> Document:
+def _probes(start_seconds: int) -> Document:
+    """Return the probes; a start may take as long as the rollout's deadline, and is begun anew after that."""
     ready, alive = _probe("/readyz"), _probe("/livez")
     return {
-        "startupProbe": {**ready, "periodSeconds": 2, "failureThreshold": START_FAILURES, "timeoutSeconds": 2},
-        "readinessProbe": {**ready, "periodSeconds": 2, "failureThreshold": 2, "timeoutSeconds": 2},
+        "startupProbe": {
+            **ready,
+            "periodSeconds": PROBE_SECONDS,
+            "failureThreshold": start_seconds // PROBE_SECONDS,
+            "timeoutSeconds": 2,
+        },
+        "readinessProbe": {**ready, "periodSeconds": PROBE_SECONDS, "failureThreshold": 2, "timeoutSeconds": 2},
         "livenessProbe": {**alive, "periodSeconds": 10, "failureThreshold": 6, "timeoutSeconds": 5},
     }
 

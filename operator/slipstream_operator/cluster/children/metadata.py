@@ -18,6 +18,9 @@ ANNOTATION_REPLICAS = f"{names.GROUP}/replicas"
 ANNOTATION_REVISION = f"{names.GROUP}/revision"
 """A digest of the pod template, on the pods: those of another revision are outdated."""
 
+ANNOTATION_FAILED = f"{names.GROUP}/failed-revision"
+"""On the Deployment: the revision whose replicas did not start, and why, so that it is not tried again unchanged."""
+
 ANNOTATION_SUMMARY = f"{names.GROUP}/build-summary"
 """A Job's build summary, kept on it because its pods may be collected."""
 
@@ -47,6 +50,16 @@ def job_name(owner: Owner, recipe_digest: str) -> str:
 def recipe_name(owner: Owner, recipe_digest: str) -> str:
     """Return the name of the ConfigMap that holds a recipe."""
     return f"{owner.name}-recipe-{short(recipe_digest)}"
+
+
+def revisions_name(owner: Owner) -> str:
+    """Return the name of the ConfigMap that holds the kept revisions."""
+    return f"{owner.name}-revisions"
+
+
+def variant_name(owner: Owner) -> str:
+    """Return the name of the ConfigMap that tells the replicas which variant to answer with."""
+    return f"{owner.name}-variant"
 
 
 def artifacts_name(owner: Owner) -> str:
