@@ -55,8 +55,8 @@ def from_contents(spec: TensorSpec, shape: tuple[int, ...], contents: messages.I
 def _numbers(spec: TensorSpec, values: Any) -> Array:
     dtype = NUMPY_TYPES[spec.datatype]
     if dtype.itemsize >= 4 or dtype.kind == "b":
-        return np.array(values, dtype=dtype)
-    wide = np.array(values, dtype=np.int64)
+        return np.fromiter(values, dtype, len(values))  # np.array would hold all of them as Python numbers
+    wide = np.fromiter(values, np.int64, len(values))
     limits = np.iinfo(dtype)
     if wide.size and not limits.min <= int(wide.min()) <= int(wide.max()) <= limits.max:
         raise BadRequestError(f"input {spec.name!r}: a number is out of range for {spec.datatype}")
