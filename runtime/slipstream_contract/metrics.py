@@ -36,11 +36,10 @@ DEADLINE = "deadline"
 CONNECTIONS = "connections"
 AUTHENTICATION = "authentication"
 BODY = "body"
-STOPPING = "stopping"
 
-REJECTED_REASONS = (OVERLOAD, DEADLINE, CONNECTIONS, AUTHENTICATION, BODY, STOPPING)
+REJECTED_REASONS = (OVERLOAD, DEADLINE, CONNECTIONS, AUTHENTICATION, BODY)
 """Predicted wait past the deadline; deadline passed while queued; connection over the limit; caller not known or not
-allowed; body too large, too slow or not whole; replica draining."""
+allowed; body too large, too slow or not whole. A replica that drains refuses nothing."""
 
 SHED_REASONS = frozenset({OVERLOAD, DEADLINE})
 """The reasons that more replicas would help against."""

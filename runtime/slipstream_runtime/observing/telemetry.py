@@ -14,7 +14,6 @@ from slipstream_contract.metrics import (
     DEADLINE,
     OVERLOAD,
     REJECTED_REASONS,
-    STOPPING,
     latency_buckets,
     span_buckets,
 )
@@ -27,7 +26,6 @@ __all__ = [
     "GRPC",
     "HTTP",
     "OVERLOAD",
-    "STOPPING",
     "CacheCounts",
     "Histogram",
     "Telemetry",

@@ -30,7 +30,7 @@ REFUSALS = {
     "431": ("HeadersTooLarge", "The headers are too large."),
     "500": ("Failed", "The model failed on this request, or its answer is not finite."),
     "501": ("Unsupported", "The protocol has it, this replica does not."),
-    "503": ("Unavailable", "The replica is stopping, or what it needs is away for now."),
+    "503": ("Unavailable", "What the replica needs to answer is away or taken for now."),
     "504": ("DeadlinePassed", "The deadline passed while the request waited."),
 }
 """Every answer other than 200 by code: the name of its component, and what it means."""
