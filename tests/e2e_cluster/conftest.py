@@ -10,7 +10,7 @@ import pytest
 from hack.cluster.archives import write_archive
 
 from slipstream_testing import release
-from slipstream_testing.onnx_models import write_images
+from slipstream_testing.onnx_models import write_images, write_tiny
 from slipstream_testing.probe_pods import claim
 from slipstream_testing.real_cluster import RealCluster
 from slipstream_testing.tenant import Tenant
@@ -76,11 +76,11 @@ def restricted(new_namespace: Callable[..., str]) -> str:
 
 @pytest.fixture(scope="session")
 def slipstream(cluster: RealCluster) -> Iterator[None]:
-    """Slipstream, installed by its chart from this checkout's images, with replicas that come and go quickly."""
+    """Slipstream, installed by its chart from this checkout's images."""
     release.uninstall(cluster)
     release.load_images(cluster)
     try:
-        release.install(cluster, **{"scalingProfile": "fast", "builder.cpu": "500m", "builder.memory": "2Gi"})
+        release.install(cluster)
         yield
     finally:
         release.uninstall(cluster)
@@ -88,16 +88,17 @@ def slipstream(cluster: RealCluster) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def shop(cluster: RealCluster, slipstream: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
-    """A namespace that enforces `restricted`, with a model and its data on the claim `models`, and a client's files."""
+    """A namespace that enforces `restricted`, with models and data on the claim `models`, and a client's files."""
     files = tmp_path_factory.mktemp("model")
     write_images(files)
+    write_tiny(files)
     tenant = Tenant(cluster.kubectl, f"shop-{os.getpid()}-{next(_NUMBERS)}")
     cluster.kubectl("create", "namespace", tenant.namespace)
     try:
         cluster.kubectl("label", "namespace", tenant.namespace, "pod-security.kubernetes.io/enforce=restricted")
         tenant.wait("serviceaccount/default", "create")
         tenant.upload("files", *sorted(files.iterdir()))
-        tenant.upload("client", _CLIENT, files / "inputs.npz")
+        tenant.upload("client", _CLIENT, files / "inputs.npz", files / "tiny.npz")
         tenant.apply(claim("models"), copying_pod("files", "models"))
         tenant.wait("pod/fill-models", "jsonpath={.status.phase}=Succeeded")
         yield tenant

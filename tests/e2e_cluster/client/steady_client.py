@@ -10,22 +10,32 @@ import json
 import sys
 import time
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
 import numpy as np
+
+TOLD = 20
+"""Failures that are told one by one."""
 
 
 class Tally:
     def __init__(self) -> None:
         self.sent = self.answered = 0
         self.failures: Counter[str] = Counter()
+        self.first: list[str] = []
         self.slowest = 0.0
 
     def line(self) -> str:
         failed = sum(self.failures.values())
         counts = {"sent": self.sent, "answered": self.answered, "failed": failed, "failures": dict(self.failures)}
-        return json.dumps({**counts, "slowest_seconds": round(self.slowest, 3)})
+        return json.dumps({**counts, "first": self.first, "slowest_seconds": round(self.slowest, 3)})
+
+    def fail(self, reason: str, words: str) -> None:
+        self.failures[reason] += 1
+        if len(self.first) < TOLD:
+            self.first.append(f"{datetime.now(UTC):%H:%M:%S.%f} {reason}: {words}")
 
 
 def main(address: str, inputs: str, token_file: str, rate: str) -> None:
@@ -55,15 +65,15 @@ async def _call(session: aiohttp.ClientSession, address: str, body: dict, tally:
     begun = time.monotonic()
     try:
         async with session.post(address, json=body, timeout=aiohttp.ClientTimeout(total=10)) as answer:
-            await answer.read()
-            reason = "" if answer.status == 200 else str(answer.status)
+            words = await answer.text()
+            if answer.status == 200:
+                tally.answered += 1
+            else:
+                tally.fail(str(answer.status), words)
     except (aiohttp.ClientError, TimeoutError) as error:
-        reason = f"{type(error).__name__} on {'a kept' if not session.connector.force_close else 'a new'} connection"
+        kind = "a new" if session.connector.force_close else "a kept"
+        tally.fail(f"{type(error).__name__} on {kind} connection", str(error))
     tally.slowest = max(tally.slowest, time.monotonic() - begun)
-    if reason:
-        tally.failures[reason] += 1
-    else:
-        tally.answered += 1
 
 
 async def _tell(tally: Tally) -> None:

@@ -23,6 +23,22 @@ def agent_deployment(name: str = "recommender", **spec: Any) -> dict[str, Any]:
     return document
 
 
+def tiny_agent(name: str, **spec: Any) -> dict[str, Any]:
+    """Return a manifest for the classifier of microseconds that lies on the claim `models`; its build is short."""
+    entries = {
+        "model": {"uri": "pvc://models/tiny.onnx"},
+        "compression": {"mode": "Off"},
+        "serving": {"resources": {"cpu": "50m", "memory": "256Mi"}, "cache": {"mode": "Off"}},
+        "scaling": {"mode": "Manual", "replicas": 1},
+    }
+    return {
+        "apiVersion": "slipstream.dev/v1alpha1",
+        "kind": "AgentDeployment",
+        "metadata": {"name": name},
+        "spec": {**entries, **spec},
+    }
+
+
 def images_agent(name: str, **spec: Any) -> dict[str, Any]:
     """Return a manifest for the classifier of images that lies on the claim `models` with its data."""
     claim = "pvc://models"

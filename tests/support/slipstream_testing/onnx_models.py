@@ -113,6 +113,13 @@ def write_images(folder: Path, items: int = 150, seed: int = 1) -> None:
     np.savez_compressed(folder / "inputs.npz", x=images[:64])
 
 
+def write_tiny(folder: Path, rows: int = 64, seed: int = 1) -> None:
+    """Write a classifier of microseconds, a successor that answers otherwise, and inputs of both."""
+    for name, weights in (("tiny", 0), ("tiny-next", 1)):
+        onnx.save(mlp(seed=weights), folder / f"{name}.onnx")
+    np.savez(folder / "tiny.npz", x=np.random.default_rng(seed).standard_normal((rows, FEATURES)).astype(np.float32))
+
+
 def run(source: onnx.ModelProto, rows: np.ndarray) -> np.ndarray:
     """Return what a model of one input `x` answers."""
     session = onnxruntime.InferenceSession(source.SerializeToString(), providers=["CPUExecutionProvider"])

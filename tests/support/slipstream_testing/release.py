@@ -1,5 +1,6 @@
 """Slipstream on a real cluster as an administrator brings it there: images loaded, the chart installed by helm."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ ROOT = Path(__file__).parents[3]
 NAMESPACE = "slipstream-system"
 NAME = "slipstream"
 _PROGRAMS = ("operator", "builder", "runtime")
+_CHART = str(ROOT / "charts" / "slipstream")
+_WAIT = ("--wait", "--timeout=120s")
 
 
 def provided_by(script: str) -> Path:
@@ -31,23 +34,38 @@ def load_images(cluster: RealCluster) -> None:
     loaded.write_text(now)
 
 
-def install(cluster: RealCluster, **values: str) -> None:
-    """Install the chart in a namespace that enforces Pod Security's `restricted`, and wait until it works."""
-    cluster.kubectl("create", "namespace", NAMESPACE)
-    cluster.kubectl("label", "namespace", NAMESPACE, "pod-security.kubernetes.io/enforce=restricted")
-    settings = [f"--set={key}={value}" for key, value in values.items()]
-    _helm(cluster, "install", NAME, str(ROOT / "charts" / "slipstream"), *settings, "--wait", "--timeout=120s")
+def install(cluster: RealCluster) -> None:
+    """Install the chart in a namespace that enforces Pod Security's `restricted`, and wait until it works.
+
+    Replicas come and go quickly, and builds take no more than a small machine has.
+    """
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
+    cluster.kubectl("apply", "-f", "-", input=json.dumps(namespace))
+    values = {"scalingProfile": "fast", "builder.cpu": "500m", "builder.memory": "2Gi"}
+    helm(cluster, "install", NAME, _CHART, *_settings(values), *_WAIT)
+
+
+def upgrade(cluster: RealCluster, **values: str) -> None:
+    """Upgrade the release with these values beside those it has, and wait until it works."""
+    helm(cluster, "upgrade", NAME, _CHART, "--reuse-values", *_settings(values), *_WAIT)
 
 
 def uninstall(cluster: RealCluster) -> None:
     """Remove the release, the definition it keeps, and its namespace."""
-    _helm(cluster, "uninstall", NAME, "--wait", "--ignore-not-found")
+    helm(cluster, "uninstall", NAME, "--ignore-not-found", *_WAIT)
     cluster.kubectl("delete", "customresourcedefinition", "agentdeployments.slipstream.dev", "--ignore-not-found")
     cluster.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
 
 
-def _helm(cluster: RealCluster, *arguments: str) -> None:
+def helm(cluster: RealCluster, *arguments: str) -> str:
+    """Run helm in the release's namespace, and return what it prints; raises AssertionError."""
     where = [f"--kubeconfig={cluster.kubeconfig}", f"--namespace={NAMESPACE}"]
-    helm = provided_by("control_plane/helm.py")
-    done = subprocess.run([str(helm), *where, *arguments], capture_output=True, text=True, check=False)
+    program = str(provided_by("control_plane/helm.py"))
+    done = subprocess.run([program, *where, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"helm {' '.join(arguments)}: {done.stderr.strip()}"
+    return done.stdout
+
+
+def _settings(values: dict[str, str]) -> list[str]:
+    return [f"--set={key}={value}" for key, value in values.items()]

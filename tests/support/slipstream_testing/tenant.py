@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,10 +29,14 @@ class Tenant:
         """Run kubectl here, and return what it prints."""
         return self.kubectl(f"--namespace={self.namespace}", *arguments, check=check).stdout
 
-    def apply(self, *manifests: Json) -> None:
-        """Apply them."""
-        listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
-        self.kubectl(f"--namespace={self.namespace}", "apply", "-f", "-", input=listed)
+    def apply(self, *manifests: Json, flags: Sequence[str] = ()) -> None:
+        """Apply them, with further flags of kubectl's."""
+        self.kubectl(f"--namespace={self.namespace}", "apply", *flags, "-f", "-", input=_listed(manifests))
+
+    def diff(self, *manifests: Json, flags: Sequence[str] = ()) -> str:
+        """Say as `kubectl diff` does what applying them would change: nothing if they are applied."""
+        where = f"--namespace={self.namespace}"
+        return self.kubectl(where, "diff", *flags, "-f", "-", input=_listed(manifests), check=False).stdout
 
     def patch(self, agent: str, **spec: object) -> None:
         """Change entries of an AgentDeployment's spec."""
@@ -79,6 +83,10 @@ class Tenant:
     def follow(self, pod: str, until: Callable[[list[Json]], object], seconds: float) -> list[Json]:
         """Read the JSON lines that a pod prints until they satisfy `until`."""
         return eventually(lambda: json_lines(self("logs", pod, check=False)), timeout=seconds, until=until)
+
+
+def _listed(manifests: Sequence[Json]) -> str:
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
 
 
 def json_lines(text: str) -> list[Json]:
