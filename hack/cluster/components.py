@@ -1,6 +1,7 @@
 """Write what each component of the cluster is started with: command lines, configuration files, credentials."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ _KEYS = INNER_STATE / "keys"
 _CONFIGURATION = INNER_STATE / "configuration"
 _MASTERS = "system:masters"
 _AGGREGATOR = "aggregator"
+_POLICIES_USER = "slipstream:network-policies"
+_POLICY_AGENT = Path(__file__).with_name("policy_agent.py")
 # User and group of everyone who talks to the API server.
 _USERS = {
     "admin": ("slipstream-admin", _MASTERS),
@@ -70,6 +73,7 @@ def commands() -> dict[str, list[str]]:
         "etcd": _command("etcd", _etcd_flags()),
         "containerd": ["containerd", f"--config={_CONFIGURATION}/containerd.toml"],
         **{name: _command(name, flags) for name, flags in kubernetes.items()},
+        "network-policies": [sys.executable, "-B", str(_POLICY_AGENT), str(_KEYS)],
     }
 
 
@@ -87,6 +91,7 @@ def _write_credentials(layout: Layout, keys: Path) -> None:
     authority.issue("kube-apiserver", hosts=[*names, *addresses]).write(keys, "kube-apiserver")
     authority.issue("kube-apiserver", [_MASTERS]).write(keys, "kubelet-client")
     authority.issue("service-accounts").write(keys, "service-accounts")
+    authority.issue(_POLICIES_USER).write(keys, "network-policies")
     aggregation = new_authority()  # one of its own, as who holds its certificate may speak for any user
     aggregation.identity.write(keys, "aggregation-authority")
     aggregation.issue(_AGGREGATOR).write(keys, _AGGREGATOR)

@@ -16,6 +16,7 @@ _PACKAGES = {
     "containerd": "containerd",
     "runc": "runc",
     "iptables": "iptables",
+    "nft": "nftables",
     "ip": "iproute2",
     "unshare": "util-linux",
 }

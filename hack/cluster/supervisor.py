@@ -17,7 +17,7 @@ from typing import Any
 from layout import HOST_ADDRESS, INNER, LINK, NODE, NODE_ADDRESS
 from mounting import bind, make_shared, mount_new
 
-_MASKED = ("/run", "/var/lib", "/var/log")  # what node programs write to by fixed names; the host's stay untouched
+_COVERED = ("/var/lib", "/var/log")  # node programs write there by fixed names; the host's must stay untouched
 _RESTART_SECONDS = 1
 # The kubelet sets these for the whole machine unless they read so already: it is shown files that do.
 _TUNABLES = {
@@ -46,8 +46,12 @@ def main() -> None:
 def _set_up_mounts(binds: dict[str, str]) -> None:
     sources = {target: os.open(source, os.O_PATH) for target, source in binds.items()}
     mount_new("proc", "/proc")
-    for folder in _MASKED:
-        mount_new("tmpfs", folder, "mode=755")
+    mount_new("tmpfs", "/run", "mode=755")
+    for folder in _COVERED:
+        upper, work = (INNER / "covers" / folder[1:] / name for name in ("upper", "work"))
+        upper.mkdir(parents=True)
+        work.mkdir()
+        mount_new("overlay", folder, f"lowerdir={folder},upperdir={upper},workdir={work}")
     for target, source in sources.items():
         Path(target).mkdir(parents=True, exist_ok=True)
         bind(f"/proc/self/fd/{source}", target)

@@ -26,11 +26,14 @@ def write_service_account_key(key_file: Path) -> None:
     _write_secret(key_file, pem.decode())
 
 
-def write_kubeconfig(file: Path, url: str, certificate_authority: Path, token: str) -> Path:
-    """Write a kubeconfig that stands alone; kubeconfig files are YAML, and JSON is YAML."""
-    authority = base64.b64encode(certificate_authority.read_bytes()).decode()
+def write_kubeconfig(file: Path, url: str, certificate_authority: Path | None, token: str) -> Path:
+    """Write a kubeconfig that stands alone, without an authority for a server without TLS; JSON is YAML too."""
+    cluster = {"server": url}
+    if certificate_authority is not None:
+        authority = base64.b64encode(certificate_authority.read_bytes()).decode()
+        cluster["certificate-authority-data"] = authority
     named = {
-        "clusters": {"cluster": {"server": url, "certificate-authority-data": authority}},
+        "clusters": {"cluster": cluster},
         "users": {"user": {"token": token}},
         "contexts": {"context": {"cluster": "test", "user": "test"}},
     }

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 # What works on a cluster's objects; what works on nodes, clouds, volumes or certificates has nothing to do here.
-# The horizontal pod autoscaler stays off because it would need a metrics server.
 CONTROLLERS = (
     "clusterrole-aggregation-controller",
     "deployment-controller",
@@ -12,8 +11,10 @@ CONTROLLERS = (
     "endpoints-controller",
     "endpointslice-controller",
     "garbage-collector-controller",
+    "horizontal-pod-autoscaler-controller",
     "job-controller",
     "namespace-controller",
+    "persistentvolumeclaim-protection-controller",
     "replicaset-controller",
     "root-ca-certificate-publisher-controller",
     "serviceaccount-controller",
@@ -71,6 +72,9 @@ def controller_manager_flags(kubeconfig: Path, certificate_authority: Path, key_
         "secure-port": "0",
         "kube-api-qps": "200",
         "kube-api-burst": "400",
+        # An autoscaler looks every 15 s and takes 5 minutes to scale in, unless it is told otherwise.
+        "horizontal-pod-autoscaler-sync-period": "1s",
+        "horizontal-pod-autoscaler-downscale-stabilization": "1s",
     }
 
 

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -33,10 +33,7 @@ class OperatorProcess:
         everywhere: bool = False,
     ) -> None:
         """Give the operator its rights in the namespace or `everywhere`; nothing runs yet."""
-        rbac = (_HACK / "rbac.yaml").read_text()
-        self._kubeconfig = control_plane.service_account_kubeconfig(OWN_NAMESPACE, ACCOUNT, rbac)
-        binding = _HACK / ("rbac-cluster.yaml" if everywhere else "rbac-namespace.yaml")
-        control_plane.kubectl("apply", "--namespace", namespace, "-f", str(binding))
+        self._kubeconfig = rights(control_plane, [namespace], everywhere)
         self.log = control_plane.folder / f"{namespace}.{name}.log"
         self._flags = (
             *(() if everywhere else (f"--namespace={namespace}",)),
@@ -99,6 +96,16 @@ class OperatorProcess:
     def words(self) -> str:
         """Return what the operator wrote."""
         return self.log.read_text(errors="replace")
+
+
+def rights(control_plane: ControlPlane, namespaces: Sequence[str], everywhere: bool = False) -> Path:
+    """Give the operator its rights in the namespaces or `everywhere`, and return its kubeconfig."""
+    rbac = (_HACK / "rbac.yaml").read_text()
+    kubeconfig = control_plane.service_account_kubeconfig(OWN_NAMESPACE, ACCOUNT, rbac)
+    binding = _HACK / ("rbac-cluster.yaml" if everywhere else "rbac-namespace.yaml")
+    for namespace in namespaces:
+        control_plane.kubectl("apply", "--namespace", namespace, "-f", str(binding))
+    return kubeconfig
 
 
 def remove_cluster_rights(control_plane: ControlPlane) -> None:

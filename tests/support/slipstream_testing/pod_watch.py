@@ -28,6 +28,21 @@ class Seen:
     ready: bool
 
 
+@dataclass(frozen=True)
+class Start:
+    """What an agent's way from the end of its build to its first replica was made of, in seconds."""
+
+    to_pod: float
+    to_running: float
+    to_ready: float
+
+    def __str__(self) -> str:
+        """Say whose part was how long: the pod's making and the runtime's start are ours, what lies between is not."""
+        ours, whole = self.to_pod + self.to_ready, self.to_pod + self.to_running + self.to_ready
+        parts = f"{self.to_pod:.2f} s to the pod, {self.to_running:.2f} s to running, {self.to_ready:.2f} s to Ready"
+        return f"{whole:.2f} s ({parts}: {ours:.2f} s without the kubelet's part)"
+
+
 class PodWatch:
     """A watch for the length of a `with` block."""
 
@@ -55,6 +70,14 @@ class PodWatch:
     def first(self, fits: Callable[[Seen], bool], seconds: float) -> Seen:
         """Wait for the first state that fits, and return it."""
         return eventually(lambda: [seen for seen in list(self._seen) if fits(seen)], timeout=seconds)[0]
+
+    def start(self) -> Start:
+        """Return how an agent's first replica started, which has done so."""
+        built = self.first(lambda seen: seen.component == "builder" and seen.ended, 5).at
+        made = self.first(lambda seen: seen.component == "runtime", 5).at
+        runs = self.first(lambda seen: seen.component == "runtime" and seen.runs, 5).at
+        ready = self.first(lambda seen: seen.component == "runtime" and seen.ready, 5).at
+        return Start(made - built, runs - made, ready - runs)
 
     def _read(self) -> None:
         for line in self._process.stdout or ():
