@@ -58,10 +58,10 @@ class Reading:
             return Build("Failed", str(error), BuildSummary("InvalidSource", str(error), digest))
         job = self.job()
         build = build_of(job, self._pods_of(job) if job else [])
-        if job is not None and is_over(job) and self._stored_later(job["metadata"].get("creationTimestamp", "")):
+        if job is not None and is_over(job) and self._stored_later(_created(job)):
             # The volume is another one than it wrote to: an Absent build is made again.
             build = Build("Absent", job=build.job)
-        known = [summary for summary in self._summaries() if summary.recipe_digest == digest]
+        known = [summary for summary in self._stored() if summary.recipe_digest == digest]
         if build.phase == "Absent" and known:
             return Build("Succeeded", known[0].message, known[0])
         return build
@@ -85,11 +85,7 @@ class Reading:
         deployment = self._deployment()
         if deployment is None:
             return RolloutState()
-        new = [
-            pod
-            for pod in self.runtime_pods()
-            if is_alive(pod) and pod["metadata"].get("annotations", {}).get(metadata.ANNOTATION_REVISION) == revision
-        ]
+        new = [pod for pod in self.runtime_pods() if is_alive(pod) and _revision(pod) == revision]
         why, since = next((found for found in map(placeless, new) if found[0]), _over_quota(deployment))
         limits = deployment["spec"].get("strategy", {}).get("rollingUpdate", {})
         allowed = limits.get("maxUnavailable", 0) if limits.get("maxSurge") == 0 else 0
@@ -104,7 +100,8 @@ class Reading:
             return _served_by(deployment, variant)
         digest = self.status.get("artifact", {}).get("digest", "")
         replicas = self.status.get("scaling", {}).get("desiredReplicas")
-        jobs = filter(None, map(recorded_summary, self.owned(kinds.JOB)))
+        ended = (job for job in self.owned(kinds.JOB) if not self._stored_later(_created(job)))
+        jobs = filter(None, map(recorded_summary, ended))
         for summary in (*(revision.summary for revision in self.revisions()), *jobs):
             if digest == f"sha256:{summary.artifact_digest}" and replicas is not None:
                 return Served(summary, replicas, variant)
@@ -133,7 +130,9 @@ class Reading:
 
     def artifacts(self) -> tuple[str, ...]:
         """Return the digests of the artifacts to keep in the store: what serves, and what can be gone back to."""
-        return tuple(sorted({summary.artifact_digest or "" for summary in self._summaries()}))
+        served = self.served()
+        found = [*self._stored(), *([served.summary] if served is not None else [])]
+        return tuple(sorted({summary.artifact_digest or "" for summary in found}))
 
     def _deployment(self) -> Document | None:
         found = self.find(kinds.DEPLOYMENT, self.owner.name)
@@ -143,21 +142,37 @@ class Reading:
         found = self.find(kinds.CONFIG_MAP, name)
         return found if found is not None and metadata.is_owned(found, self.owner) else None
 
-    def _summaries(self) -> list[BuildSummary]:
-        """Return the builds whose artifacts are in the store: of what serves and of what is kept."""
-        kept, served = self.revisions(), self.served()
-        written = memory.kept_revisions(self._config(metadata.revisions_name(self.owner)))
-        lost = {revision.digest for revision in written} - {revision.digest for revision in kept}
-        serving = [served.summary] if served is not None and served.summary.artifact_digest not in lost else []
-        return [*serving, *(revision.summary for revision in kept)]
+    def _stored(self) -> list[BuildSummary]:
+        """Return the builds whose artifacts are in the volume: of what serves from it and of what is kept."""
+        served = self.served()
+        found = [served.summary] if served is not None and self._serves_from_the_volume() else []
+        return [*found, *(revision.summary for revision in self.revisions())]
+
+    def _serves_from_the_volume(self) -> bool:
+        """Return whether what the Deployment serves is in the volume: that is older, or a replica started from it."""
+        deployment = self._deployment()
+        if deployment is None or not self._stored_later(_created(deployment)):
+            return True
+        revision = _revision(deployment["spec"]["template"])
+        started = (_created(pod) for pod in self.runtime_pods() if is_ready(pod) and _revision(pod) == revision)
+        return not all(map(self._stored_later, started))
 
     def _stored_later(self, timestamp: str) -> bool:
         """Return whether the artifact volume is newer than `timestamp`, so that what was written then is gone."""
         claim = self.find(kinds.CLAIM, metadata.artifacts_name(self.owner))
-        return claim is not None and timestamp < claim["metadata"].get("creationTimestamp", "")
+        return claim is not None and timestamp < _created(claim)
 
     def _pods_of(self, job: Document) -> list[Document]:
         return [pod for pod in self.pods if _controller(pod).get("uid") == job["metadata"]["uid"]]
+
+
+def _created(document: Document) -> str:
+    return str(document["metadata"].get("creationTimestamp", ""))
+
+
+def _revision(pod: Document) -> str:
+    """Return the revision that a pod or a template says it is of."""
+    return str(pod["metadata"].get("annotations", {}).get(metadata.ANNOTATION_REVISION, ""))
 
 
 def _controller(document: Document) -> dict[str, Any]:

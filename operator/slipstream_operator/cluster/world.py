@@ -73,7 +73,7 @@ class ClusterWorld:
             ClusterError: some could not be; the others were brought about.
         """
         problems = []
-        if desired.serving is not None:
+        if desired.serving is not None and desired.serving.replicas:
             await self._ensure_keys()
         for document in family.applied(self.owner, self._spec, desired, self._settings, self._standing(desired)):
             try:

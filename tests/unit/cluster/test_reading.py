@@ -52,6 +52,43 @@ def test_what_serves_the_current_spec_needs_no_job_to_prove_that_it_was_built():
     assert reading(deployment=serves()).build().phase == "Succeeded"
 
 
+def on_a_newer_volume(deployment, *jobs, pods=()):
+    """Read with a claim that is younger than the Deployment and the Jobs."""
+    found = reading(*jobs, deployment=deployment, pods=pods)
+    claim = thing("recommender-artifacts")
+    claim["metadata"]["creationTimestamp"] = "2026-01-02T00:00:00Z"
+    found.by_kind[kinds.CLAIM] = {"recommender-artifacts": claim}
+    return found
+
+
+def replica(started):
+    found = thing("ours", [{"uid": "rs", "controller": True, "kind": "ReplicaSet", "name": "recommender-5d9f"}])
+    found["status"] = {"conditions": [{"type": "Ready", "status": "True"}]}
+    found["metadata"] |= {"labels": {"app.kubernetes.io/component": "runtime"}, "creationTimestamp": started}
+    return found
+
+
+def test_what_serves_is_built_again_when_the_volume_is_newer_and_no_replica_started_from_it():
+    deployment = serves()
+    deployment["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z"
+    deployment["spec"]["template"] = {"metadata": {}}
+    before, after = replica("2026-01-01T00:00:05Z"), replica("2026-01-02T00:00:05Z")
+
+    assert on_a_newer_volume(deployment).build().phase == "Absent"
+    assert on_a_newer_volume(deployment, pods=[before]).build().phase == "Absent"
+    assert on_a_newer_volume(deployment, pods=[after]).build().phase == "Succeeded"
+    assert on_a_newer_volume(deployment).artifacts() == ("a" * 64,)
+
+
+def test_a_build_from_before_the_volume_does_not_bring_a_deleted_deployment_back():
+    job = thing(JOB, annotations=KEPT, status=COMPLETE)
+    job["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z"
+    found = on_a_newer_volume(None, job)
+    found.live["status"] = {"artifact": {"digest": f"sha256:{'a' * 64}"}, "scaling": {"desiredReplicas": 2}}
+
+    assert found.served() is None
+
+
 def test_another_spec_is_built_though_something_serves():
     other = {"uri": "pvc://models/m.onnx", "sha256": "9" * 64}
 
