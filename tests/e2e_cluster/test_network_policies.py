@@ -9,7 +9,9 @@ from slipstream_testing.cluster_namespace import SUCCEEDED, Namespace
 from slipstream_testing.probe_pods import probe_pod, server_pod, service
 from slipstream_testing.real_cluster import RealCluster
 
-API_SERVER = "https://kubernetes.default.svc.cluster.local/readyz"
+API_SERVER = "http://kubernetes.default.svc.cluster.local:443"
+"""Not its protocol, but it answers, and says so, as long as it is reached."""
+
 DNS: Json = {
     "to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}],
     "ports": [{"protocol": "UDP", "port": "dns"}],
@@ -77,17 +79,13 @@ def test_a_pod_without_egress_reaches_nothing_and_the_name_server_by_its_named_p
     )
 
     expect(web, probe, "mute", "refused", f"http://{address['ip']}:8080")
-    web.apply(probe_pod("asker", probe, "refused", "http://web"))
-    web.wait("pod/asker", SUCCEEDED)
-    assert "connection refused" in web.log("asker")  # so the name was found
+    expect(web, probe, "asker", "refused", "http://web")  # so its name was found
 
 
 def test_egress_to_the_api_server_is_held_too_although_it_runs_on_the_node(web: Namespace, probe: str) -> None:
     web.apply(policy("asker", labelled("app", "asker"), egress=[DNS]))
 
     expect(web, probe, "asker", "refused", API_SERVER)
-
-    assert "connection refused" in web.log("asker")
 
 
 def test_a_policy_that_is_deleted_no_longer_holds(web: Namespace, probe: str) -> None:

@@ -3,11 +3,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -61,15 +63,15 @@ func fetch(url string) error {
 	return failure
 }
 
-// refused waits until nothing answers any more: policies hold only a moment after they were written.
+// refused waits until connections are refused: policies hold only a moment after they were written.
 func refused(url string) error {
+	var failure error
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		if _, failure := get(url); failure != nil {
-			fmt.Println(failure)
+		if _, failure = get(url); errors.Is(failure, syscall.ECONNREFUSED) {
 			return nil
 		}
 	}
-	return fmt.Errorf("%s still answers", url)
+	return fmt.Errorf("%s does not refuse: %v", url, failure)
 }
 
 // get asks over a connection of its own, as policies let an open one be.
