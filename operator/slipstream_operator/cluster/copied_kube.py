@@ -73,9 +73,9 @@ class CopiedKube:
         """Create or update by server-side apply."""
         return self._copied(kind, await self._kube.apply(kind, document, subresource))
 
-    async def merge(self, kind: Kind, namespace: str, name: str, change: Document) -> Document:
+    async def merge(self, kind: Kind, namespace: str, name: str, change: Document, subresource: str = "") -> Document:
         """Apply a JSON merge patch."""
-        return self._copied(kind, await self._kube.merge(kind, namespace, name, change))
+        return self._copied(kind, await self._kube.merge(kind, namespace, name, change, subresource))
 
     async def replace(self, kind: Kind, document: Document) -> Document:
         """Replace the object."""

@@ -22,10 +22,11 @@ async def hand_over(kube: Kube, live: dict[str, Any], spec: AgentSpec, replicas:
     """
     if spec.scaling.mode != "External" or spec.scaling.replicas is not None:
         return
-    identity = {key: live["metadata"][key] for key in ("namespace", "name", "resourceVersion")}
-    scale = {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": identity, "spec": {"replicas": replicas}}
+    metadata = live["metadata"]
+    # No server-side apply: of a custom resource's scale the API server takes it only once somebody owns the number.
+    change = {"metadata": {"resourceVersion": metadata["resourceVersion"]}, "spec": {"replicas": replicas}}
     try:
-        await kube.apply(kinds.AGENT_DEPLOYMENT, scale, SCALE)
+        await kube.merge(kinds.AGENT_DEPLOYMENT, metadata["namespace"], metadata["name"], change, SCALE)
     except ClusterError as error:
         if error.status != CONFLICT:
             raise

@@ -51,7 +51,7 @@ class Kube(Protocol):
     async def apply(self, kind: Kind, document: Document, subresource: str = "") -> Document:
         """Create or update by server-side apply, as the owner of the fields in `document`."""
 
-    async def merge(self, kind: Kind, namespace: str, name: str, change: Document) -> Document:
+    async def merge(self, kind: Kind, namespace: str, name: str, change: Document, subresource: str = "") -> Document:
         """Apply a JSON merge patch."""
 
     async def replace(self, kind: Kind, document: Document) -> Document:
@@ -165,10 +165,12 @@ class KubeClient:
         query = {"fieldManager": names.FIELD_MANAGER, "force": "true"}
         return await self._call("PATCH", path, query, document, "application/apply-patch+yaml")
 
-    async def merge(self, kind: Kind, namespace: str, name: str, change: Document) -> Document:
+    async def merge(self, kind: Kind, namespace: str, name: str, change: Document, subresource: str = "") -> Document:
         """Apply a JSON merge patch."""
         query = {"fieldManager": names.FIELD_MANAGER}
-        return await self._call("PATCH", kind.path(namespace, name), query, change, "application/merge-patch+json")
+        return await self._call(
+            "PATCH", kind.path(namespace, name, subresource), query, change, "application/merge-patch+json"
+        )
 
     async def replace(self, kind: Kind, document: Document) -> Document:
         """Replace the object, if it is still of the given `resourceVersion`."""

@@ -17,8 +17,14 @@ def created(log: Path, resource: str, namespace: str) -> Iterator[tuple[str, flo
             yield reference["name"], datetime.fromisoformat(entry["stageTimestamp"]).timestamp()
 
 
-def _entries(log: Path) -> Iterator[Json]:
+def of_user(log: Path, user: str, offset: int) -> Iterator[Json]:
+    """Return the requests of a user that the log has after so many bytes."""
+    return (entry for entry in _entries(log, offset) if entry["user"]["username"] == user)
+
+
+def _entries(log: Path, offset: int = 0) -> Iterator[Json]:
     with log.open(encoding="utf-8") as lines:
+        lines.seek(offset)
         for line in lines:
             if line.endswith("\n"):
                 yield json.loads(line)

@@ -46,7 +46,7 @@ class KubeDouble:
         self.applied.append(document)
         return _given(next(self._apply)) or {}
 
-    async def merge(self, kind: Kind, namespace: str, name: str, change: Document) -> Document:
+    async def merge(self, kind: Kind, namespace: str, name: str, change: Document, subresource: str = "") -> Document:
         """Take a merge patch."""
         self.merged.append(change)
         return change

@@ -85,7 +85,7 @@ class StoreKube:
         live = self.store.find(kind.kind, name)
         _check(live, document)
         if subresource:
-            return self._end(_part(live, document, subresource))
+            return self._end(_told(live, document))
         key = live["metadata"]["uid"] if live is not None else ""
         result: Document = applied(live, copied(document), self._before.get(key))
         if live is not None and live.get("immutable") and live.get("data") != result.get("data"):
@@ -94,13 +94,14 @@ class StoreKube:
         self._before[kept["metadata"]["uid"]] = copied(document)
         return self._end(kept)
 
-    async def merge(self, kind: Kind, namespace: str, name: str, change: Document) -> Document:
+    async def merge(self, kind: Kind, namespace: str, name: str, change: Document, subresource: str = "") -> Document:
         """Apply a JSON merge patch."""
-        self._begin("merge", kind, name)
+        self._begin(f"merge {subresource}".strip(), kind, name)
         live = self.store.find(kind.kind, name)
         if live is None:
             raise ClusterError(f"{kind.plural} {name!r} not found", 404)
-        return self._end(merged(live, copied(change)))
+        _check(live, {"metadata": change.get("metadata", {})})
+        return self._end(_scaled(live, change) if subresource else merged(live, copied(change)))
 
     async def replace(self, kind: Kind, document: Document) -> Document:
         """Replace the object: only Leases are, and who leads is no matter here."""
@@ -159,10 +160,14 @@ def _check(live: Document | None, document: Document) -> None:
             raise ClusterError(f"the {key} is another one than {wanted}", 409)
 
 
-def _part(live: Document | None, document: Document, subresource: str) -> Document:
+def _told(live: Document | None, document: Document) -> Document:
+    """Return the object with its status applied."""
     if live is None:
         raise ClusterError("not found", 404)
-    if subresource == "status":
-        return {**live, "status": copied(document["status"])}
-    scaling = {**live["spec"]["scaling"], "replicas": document["spec"]["replicas"]}
+    return {**live, "status": copied(document["status"])}
+
+
+def _scaled(live: Document, change: Document) -> Document:
+    """Return the AgentDeployment with the replicas that its scale subresource was given."""
+    scaling = {**live["spec"]["scaling"], "replicas": change["spec"]["replicas"]}
     return {**live, "spec": {**live["spec"], "scaling": scaling}}
