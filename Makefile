@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test lint unit property integration e2e e2e-local e2e-cluster bench-build bench-serving bench-gate soak faults-states images cluster cluster-down format lock sync-crd api-docs clean
+.PHONY: help demo test lint unit property integration e2e e2e-local e2e-cluster bench-build bench-serving bench-gate soak faults faults-states images cluster cluster-down format lock sync-crd api-docs clean
 
 help:  ## Show the targets.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -78,6 +78,9 @@ bench-gate: $(INSTALLED)  ## How often the gate errs, over synthetic candidates.
 soak: $(INSTALLED)  ## Wear the runtime down: 10 million requests, hostile batchmates, flat memory (15 to 45 minutes; goes on where it was interrupted).
 	@mkdir -p .slipstream
 	@$(BIN)/python -m bench.soak --state .slipstream/soak.json
+
+faults: $(INSTALLED)  ## Kill the operator and break its API at every call of a full life (about half an hour).
+	@$(BIN)/python -m bench.faults
 
 faults-states: $(INSTALLED)  ## Hold the operator to a reference model over 20,000 random steps in virtual time (a few minutes).
 	@$(BIN)/python -m bench.states

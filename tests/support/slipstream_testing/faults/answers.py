@@ -9,7 +9,7 @@ from typing import Literal
 
 from aiohttp import web
 
-from slipstream_testing.faults.strikes import LOST, REFUSALS
+from slipstream_testing.faults.strikes import REFUSALS
 
 SLOW_SECONDS = 2.0
 """How late a slow answer or event is."""
@@ -65,7 +65,6 @@ _SIMPLE: dict[str, Callable[[bytes], tuple[bytes, Ending]]] = {
     "watch truncated": lambda line: (line[: len(line) // 2], "ends"),
     "watch garbage": lambda _: (b"<html><body>502 Bad Gateway</body></html>\n", "ends"),
     "event twice": lambda line: (line + line, "goes on"),
-    LOST: lambda _: (b"", "goes on"),
 }
 
 

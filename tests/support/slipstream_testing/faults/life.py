@@ -22,14 +22,14 @@ NAME = "agent"
 STAGES = ("create", "build", "serve", "scale", "update", "roll back", "delete")
 """In `create` the operator starts too; `build` ends with a Deployment, and `serve` with a ready replica."""
 
-STAGE_SECONDS = 20.0
+STAGE_SECONDS = 70.0
 """More than the minute of a resync: what takes longer will never come."""
 
 QUIET_SECONDS = 2.5
 """An undisturbed stage is over when nothing was written or changed for so long: two ticks and more."""
 
-REST_SECONDS = 2.2
-"""For how long, two ticks, a life that has reached its last state may write nothing."""
+REST_SECONDS = 10.0
+"""A life that has reached its state must be quiet before this is over."""
 
 _OTHER = {"uri": "pvc://models/recommender.onnx", "sha256": "f" * 64}
 _FEW = {"minReplicas": 1, "maxReplicas": 3}
@@ -94,7 +94,7 @@ class Life:
     def __init__(self, place: Place) -> None:
         """Nothing runs yet."""
         self._place = place
-        self._proxy = FaultProxy(place.wire, self._die)
+        self._proxy = FaultProxy(place.wire, self._restart)
         self._pid: int | None = None
         self._path = path_of("agentdeployments", place.namespace, NAME)
         self._restarts: set[asyncio.Task[None]] = set()
@@ -134,17 +134,18 @@ class Life:
 
     async def _stage(self, stage: str, strike: Strike | None, reference: Reference) -> Trial:
         proxy, wanted = self._proxy, reference.states[stage]
+        awaited = strike is not None and not strike.on_events  # calls go on for ever, events need not
         proxy.arm(strike)
         began = time.monotonic()
         await self._begin(stage)
 
         def over() -> bool:
-            return self._seen() == wanted and (not proxy.struck or proxy.ended_at is not None)
+            return self._seen() == wanted and (proxy.ended_at is not None or not (awaited or proxy.struck))
 
         same = await self._place.mirror.until(self._place.namespace, over, STAGE_SECONDS)
         seconds, after = time.monotonic() - (proxy.ended_at or began), proxy.after
         found = () if same else tuple(differences(wanted, self._seen()))
-        if same and stage == "roll back":
+        if same and stage in ("roll back", "delete"):
             found = await self._at_rest(wanted)
         log = tuple(proxy.log) if found else ()
         return Trial(
@@ -184,18 +185,18 @@ class Life:
 
     async def _at_rest(self, wanted: Snapshot) -> tuple[str, ...]:
         """Return what still changes in a life that has reached its state."""
-        written = self._proxy.wrote_at
-        await asyncio.sleep(REST_SECONDS)
-        found = differences(wanted, self._seen())
-        if self._proxy.wrote_at > written:
-            found.append("it still writes although all is as it should be")
-        return tuple(found)
+        try:
+            await asyncio.wait_for(self._quiet(), REST_SECONDS)
+        except TimeoutError:
+            return ("it still writes although all is as it should be",)
+        return tuple(differences(wanted, self._seen()))
 
     def _seen(self) -> Snapshot:
-        return snapshot(lambda plural: self._place.mirror.found(self._place.namespace, plural), NAME)
+        place = self._place
+        return snapshot(lambda plural: place.mirror.found(place.namespace, plural), NAME, place.namespace)
 
     def _empty(self) -> bool:
-        return not any(value for key, value in self._seen().items() if key != "pods" or value)
+        return not any(self._seen().values())
 
     async def _start(self) -> None:
         place = self._place
@@ -204,17 +205,21 @@ class Life:
         self._pid = await place.zygote.start(place.folder / f"{place.namespace}.log", kubeconfig, list(place.flags))
 
     async def _die(self) -> None:
-        """Kill the operator, and start another one at once."""
-        if self._pid is None:
-            return
-        pid, self._pid = self._pid, None
-        await self._place.zygote.kill(pid)
-        if self._proxy.struck:
-            task = asyncio.create_task(self._start())
-            self._restarts.add(task)
-            task.add_done_callback(self._restarts.discard)
+        if self._pid is not None:
+            pid, self._pid = self._pid, None
+            await self._place.zygote.kill(pid)
+
+    async def _restart(self) -> None:
+        """Kill the operator and start another one; the call that is struck ends with the former, this goes on."""
+        task = asyncio.create_task(self._replace())
+        self._restarts.add(task)
+        task.add_done_callback(self._restarts.discard)
+        await asyncio.shield(task)
+
+    async def _replace(self) -> None:
+        await self._die()
+        await self._start()
 
     async def _end_all(self) -> None:
         await asyncio.gather(*self._restarts)
-        self._proxy.arm(None)
         await self._die()

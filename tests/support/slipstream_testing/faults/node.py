@@ -59,15 +59,15 @@ class Node:
 
     async def _run(self, pod: Json) -> None:
         if _component(pod) == "builder":
-            status = pod_status.finished(pod, 0, self._summary(pod))
+            status = pod_status.finished(pod, 0, await self._summary(pod))
         else:
             status = pod_status.running(pod, next(self._addresses), _ADDRESS, True)
         await self._wire.call("PATCH", f"{_path(pod)}/status", {"status": status})
 
-    def _summary(self, pod: Json) -> str:
+    async def _summary(self, pod: Json) -> str:
         """Return what the builder would say: the same recipe gives the same artifact."""
         (recipe,) = [volume["configMap"]["name"] for volume in pod["spec"]["volumes"] if "configMap" in volume]
-        config = self._mirror.found(pod["metadata"]["namespace"], "configmaps")[recipe]
+        config = await self._wire.call("GET", path_of("configmaps", pod["metadata"]["namespace"], recipe))
         digest = codec.decode_json(Recipe, config["data"]["recipe.json"], recipe).digest
         return make_summary(hashlib.sha256(digest.encode()).hexdigest(), recipe_digest=digest).to_json()
 

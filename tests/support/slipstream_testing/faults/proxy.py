@@ -27,7 +27,7 @@ class FaultProxy:
     """
 
     def __init__(self, wire: Wire, kill: Callable[[], Awaitable[None]]) -> None:
-        """Listen once entered; `kill` must return when the operator is dead."""
+        """Listen once entered; `kill` ends the operator and starts another one."""
         self._wire = wire
         self._kill = kill
         self._session = wire.new_session()
@@ -77,7 +77,7 @@ class FaultProxy:
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         self.calls += 1
         self.after += self.ended_at is not None
-        watches = request.query.get("watch") == "true"
+        watches = request.query.get("watch") in ("1", "true")
         strike = self._due(request, watches)
         if len(self.log) < 2000:
             self.log.append(f"{'! ' + strike.fault + ': ' if strike else ''}{request.method} {request.rel_url}")

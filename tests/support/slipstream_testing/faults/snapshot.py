@@ -1,6 +1,7 @@
 """What two runs of the same life must agree on: the objects without their accidents, pure."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -15,9 +16,18 @@ _ACCIDENTAL = frozenset({  # the operator's digest of a child depends on its own
     "clusterIP", "clusterIPs", "lastTransitionTime", names.ANNOTATION_SPEC_HASH,
 })  # fmt: skip
 
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
-def snapshot(found: Callable[[str], dict[str, Json]], name: str) -> Snapshot:
+
+def snapshot(found: Callable[[str], dict[str, Json]], name: str, namespace: str) -> Snapshot:
     """Return what is there of the AgentDeployment `name`, where `found` gives the objects of a kind by name."""
+    taken = _taken(found, name)
+    text = _TIME.sub("(time)", json.dumps(taken).replace(namespace, "(namespace)"))
+    plain: Snapshot = json.loads(text)
+    return plain
+
+
+def _taken(found: Callable[[str], dict[str, Json]], name: str) -> Snapshot:
     taken: Snapshot = {}
     for plural in COLLECTIONS:
         mine = [item for item in found(plural).values() if _belongs(item, name)]

@@ -35,9 +35,6 @@ EVENT_FAULTS = (
 )
 """What may happen to an event of a watch and to the watch with it."""
 
-LOST = "event lost"
-"""An event that never comes while its watch lives on, which no API server does: only the resync heals it."""
-
 STALE_READS = 10
 """Reads of one turn: its AgentDeployment, all kinds of children, and pods."""
 
@@ -58,7 +55,7 @@ class Strike:
     @property
     def on_events(self) -> bool:
         """Whether it counts events of watches rather than calls."""
-        return self.fault in EVENT_FAULTS or self.fault == LOST
+        return self.fault in EVENT_FAULTS
 
     @property
     def commits(self) -> bool:

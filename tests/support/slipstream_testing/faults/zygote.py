@@ -6,6 +6,7 @@ ends that operator by SIGKILL and is answered when it is dead.
 """
 
 import asyncio
+import contextlib
 import ctypes
 import gc
 import json
@@ -42,7 +43,8 @@ class Zygote:
     async def __aexit__(self, *_: object) -> None:
         """End it, and with it every operator that it started."""
         if self._process is not None:
-            self._process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
             await self._process.wait()
 
     async def start(self, log: Path, kubeconfig: Path, flags: list[str]) -> int:
