@@ -1,6 +1,7 @@
 """The operator's own code in a made-up cluster, whatever users, strangers, pods, builds, faults and time do."""
 
 from slipstream_testing.states.exploring import STEPS_OF_A_LIFE, explore
+from slipstream_testing.states.machine import OperatorMachine
 
 LIVES = 40
 """A share: `make faults-states` lives ten times as many."""
@@ -8,3 +9,17 @@ LIVES = 40
 
 def test_whatever_happens_the_operator_holds_its_invariants_and_comes_to_rest_where_it_should():
     assert explore(LIVES, 1) >= LIVES * STEPS_OF_A_LIFE // 2
+
+
+def test_a_namesake_is_left_alone_even_while_a_late_watch_shows_our_own_object_in_its_place():
+    life = OperatorMachine()
+    life.users_apply(name="alpha", part=("scaling", 0), beats=3)
+    life.a_build_succeeds(place=0, beats=3)
+
+    life.watches_are_late(late=True, beats=0)
+    life.store.remove(life.store.objects["Deployment", "alpha"])
+    life.strangers_take_a_name(name="alpha", kind="Deployment", copycat=False, beats=0)
+    life.users_apply(name="alpha", part=("scaling", 2), beats=3)
+
+    assert life.strangers.are_untouched()
+    life.teardown()

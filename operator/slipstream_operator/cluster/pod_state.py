@@ -17,8 +17,13 @@ _FULL = ("Insufficient ", "Too many pods")
 """What the scheduler's message holds where nodes would do if they had more to give."""
 
 
-def replicas_of(pods: list[Document], revision: str, since: Callable[[str], float]) -> tuple[ReplicaState, ...]:
-    """Return the replicas that exist; `since` turns an API timestamp into the reconcile's time."""
+def replicas_of(
+    pods: list[Document], revision: str, volume_since: str, since: Callable[[str], float]
+) -> tuple[ReplicaState, ...]:
+    """Return the replicas that exist, beside a volume of artifacts that does since `volume_since` (RFC 3339).
+
+    `since` turns an API timestamp into the reconcile's time.
+    """
     return tuple(
         ReplicaState(
             uid=pod["metadata"]["uid"],
@@ -26,6 +31,7 @@ def replicas_of(pods: list[Document], revision: str, since: Callable[[str], floa
             started_at=since(pod["metadata"]["creationTimestamp"]),
             current=pod["metadata"].get("annotations", {}).get(ANNOTATION_REVISION) == revision,
             problem=trouble(pod),
+            stored=pod["metadata"]["creationTimestamp"] >= volume_since,
         )
         for pod in pods
         if is_alive(pod)

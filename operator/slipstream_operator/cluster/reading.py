@@ -128,6 +128,11 @@ class Reading:
         ready = [pod for pod in self.runtime_pods() if is_alive(pod) and is_ready(pod)]
         return [(pod["metadata"]["uid"], url) for pod in ready if (url := metrics_url(pod)) is not None]
 
+    def volume_since(self) -> str:
+        """Return since when the volume of artifacts exists (RFC 3339), or nothing where it does not."""
+        claim = self.find(kinds.CLAIM, metadata.artifacts_name(self.owner))
+        return _created(claim) if claim is not None else ""
+
     def artifacts(self) -> tuple[str, ...]:
         """Return the digests of the artifacts to keep in the store: what serves, and what can be gone back to."""
         served = self.served()
@@ -159,8 +164,7 @@ class Reading:
 
     def _stored_later(self, timestamp: str) -> bool:
         """Return whether the artifact volume is newer than `timestamp`, so that what was written then is gone."""
-        claim = self.find(kinds.CLAIM, metadata.artifacts_name(self.owner))
-        return claim is not None and timestamp < _created(claim)
+        return timestamp < self.volume_since()
 
     def _pods_of(self, job: Document) -> list[Document]:
         return [pod for pod in self.pods if _controller(pod).get("uid") == job["metadata"]["uid"]]

@@ -62,7 +62,12 @@ class ClusterWorld:
         observation, revision = self._with_rollout(observation)
         return replace(
             observation,
-            replicas=replicas_of(reading.runtime_pods(), revision, lambda at: now - seconds_since(at, time.time())),
+            replicas=replicas_of(
+                reading.runtime_pods(),
+                revision,
+                reading.volume_since(),
+                lambda at: now - seconds_since(at, time.time()),
+            ),
             samples=await self._scraper.scrape(reading.targets(), now),
         )
 
@@ -134,6 +139,9 @@ class ClusterWorld:
         if not drift.needs_apply(document, live) or (live is not None and live.get("immutable")):
             return
         _log.info("%s/%s: applying %s %s", self.owner.namespace, self.owner.name, kind.kind, name)
+        if live is not None:
+            # What was read may have been replaced meanwhile by a stranger's namesake.
+            document = {**document, "metadata": {**document["metadata"], "uid": live["metadata"]["uid"]}}
         await self._kube.apply(kind, document)
 
     async def _ensure_keys(self) -> None:

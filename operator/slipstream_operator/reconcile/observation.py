@@ -23,13 +23,17 @@ class Build:
 
 @dataclass(frozen=True)
 class ReplicaState:
-    """One replica that exists; `problem` says why it is not ready, where that is known."""
+    """One replica that exists; `problem` says why it is not ready, where that is known.
+
+    `stored` says that it read its artifact from the store that there is, and not from one that was there before.
+    """
 
     uid: str
     ready: bool
     started_at: float
     current: bool
     problem: str = ""
+    stored: bool = True
 
 
 @dataclass(frozen=True)

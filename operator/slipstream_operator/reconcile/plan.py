@@ -105,7 +105,7 @@ def _proven(observation: Observation, verdict: Verdict) -> bool:
 
 
 def _kept(observation: Observation, target: Target, timestamp: str) -> tuple[Revision, ...]:
-    answers = any(replica.ready and replica.current for replica in observation.replicas)
+    answers = any(replica.ready and replica.current and replica.stored for replica in observation.replicas)
     if target.summary is None or not answers:
         return observation.revisions
     return revisions.remember(observation.revisions, target.summary, timestamp)

@@ -101,7 +101,7 @@ def test_only_pods_that_live_are_replicas():
 
     pods = [pod("a"), pod("b", ready="False"), pod("c", phase="Failed"), pod("d", deletionTimestamp="now")]
 
-    replicas = replicas_of(pods, "r", lambda _: 7.0)
+    replicas = replicas_of(pods, "r", "", lambda _: 7.0)
 
     assert [(r.uid, r.ready, r.current, r.started_at) for r in replicas] == [
         ("a", True, True, 7),

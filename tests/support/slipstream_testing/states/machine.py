@@ -91,11 +91,11 @@ class OperatorMachine(RuleBasedStateMachine):
             self.strangers.edit(found, what)
         self._pass(beats)
 
-    @rule(name=names, child=which, beats=beats)
-    def strangers_delete_a_child(self, name: str, child: int, beats: int) -> None:
-        """Delete a child, be it the claim of all artifacts or the Job that builds."""
+    @rule(name=names, child=which, force=st.booleans(), beats=beats)
+    def strangers_delete_a_child(self, name: str, child: int, force: bool, beats: int) -> None:
+        """Delete a child, be it the Job that builds or the claim of all artifacts, which `force` takes from pods."""
         if (found := self._child(name, child)) is not None:
-            self.store.delete(found)
+            (self.store.remove if force else self.store.delete)(found)
         self._pass(beats)
 
     @rule(name=names, kind=st.sampled_from(TAKEN), copycat=st.booleans(), beats=beats)
