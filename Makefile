@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test lint unit property integration e2e e2e-local e2e-cluster bench-build bench-serving bench-gate soak faults faults-states images cluster cluster-down format lock sync-crd api-docs clean
+.PHONY: help demo test lint unit property integration e2e e2e-local e2e-cluster bench-build bench-serving bench-gate bench-operator soak faults faults-states images cluster cluster-down format lock sync-crd api-docs clean
 
 help:  ## Show the targets.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -74,6 +74,9 @@ bench-serving: $(INSTALLED)  ## Measure the runtime beside six other servers (ab
 
 bench-gate: $(INSTALLED)  ## How often the gate errs, over synthetic candidates.
 	@$(BIN)/python -m bench.gate
+
+bench-operator: $(INSTALLED)  ## 1,000 AgentDeployments and 5,000 pods on a real control plane (root on Linux; about 15 minutes).
+	@$(BIN)/python -m bench.fleet
 
 soak: $(INSTALLED)  ## Wear the runtime down: 10 million requests, hostile batchmates, flat memory (15 to 45 minutes; goes on where it was interrupted).
 	@mkdir -p .slipstream

@@ -89,6 +89,11 @@ class OperatorProcess:
             raise AssertionError(f"the operator did not end within {_STOP_SECONDS} s:\n{self.words()}") from None
 
     @property
+    def pid(self) -> int | None:
+        """Its process id, None while it does not run."""
+        return self._process.pid if self._process is not None else None
+
+    @property
     def alive(self) -> bool:
         """Whether it runs."""
         return self._process is not None and self._process.poll() is None
