@@ -82,7 +82,7 @@ def watch_settings(settings: OperatorSettings) -> kopf.OperatorSettings:
     own.persistence.finalizer = f"{names.GROUP}/operator"
     own.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=names.GROUP)
     own.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=names.GROUP)
-    own.process.ultimate_exiting_timeout = 25
+    own.process.ultimate_exiting_timeout = None  # it would kill the process, where the watches are begun again
     own.background.cancellation_polling = 5
     return own
 
@@ -162,6 +162,8 @@ class Watcher:
             )
         finally:
             beating.cancel()
+            # Where kopf ends by itself a thread of its loop still waits for this, and the loop for that thread.
+            self._ended.set()
 
     async def _beat(self) -> None:
         """Show that kopf's loop turns."""
