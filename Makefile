@@ -83,6 +83,7 @@ soak: $(INSTALLED)  ## Wear the runtime down: 10 million requests, hostile batch
 	@$(BIN)/python -m bench.soak --state .slipstream/soak.json
 
 faults: $(INSTALLED)  ## Kill the operator and break its API at every call of a full life (about half an hour).
+	@$(BIN)/python -m bench.states
 	@$(BIN)/python -m bench.faults
 
 faults-states: $(INSTALLED)  ## Hold the operator to a reference model over 20,000 random steps in virtual time (a few minutes).
