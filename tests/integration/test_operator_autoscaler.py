@@ -92,7 +92,8 @@ def test_what_an_autoscaler_set_survives_the_next_apply(control_plane, kubelet, 
     agent.apply(scaling=EXTERNAL, objective={"percentile": 95, "latencyMilliseconds": 60})
 
     agent.wait_for("ArtifactBuilt", "False", "Building")
-    assert replicas(agent) == (3, 3, 3)
+    wanted, asked, _ = replicas(agent)  # while the new objective rolls over, a fourth may run
+    assert (wanted, asked) == (3, 3)
 
 
 def test_a_deployment_that_is_handed_over_keeps_its_replicas(control_plane, kubelet, shop):

@@ -80,7 +80,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Reference:
-    """An undisturbed life: the state after each stage, its calls and events, and how many objects were created."""
+    """An undisturbed life: the state after each stage, its calls and events, and how many Jobs it had."""
 
     states: Mapping[str, Snapshot]
     calls: Mapping[str, int]
@@ -98,6 +98,7 @@ class Life:
         self._pid: int | None = None
         self._path = path_of("agentdeployments", place.namespace, NAME)
         self._restarts: set[asyncio.Task[None]] = set()
+        self._jobs_before = place.mirror.ever_seen(place.namespace, "jobs")
 
     async def reference(self) -> Reference:
         """Live undisturbed."""
@@ -112,7 +113,7 @@ class Life:
                 states[stage] = self._seen()
                 calls[stage], events[stage] = self._proxy.calls, self._proxy.events
             await self._die()
-        return Reference(states, calls, events, self._proxy.created["jobs"])
+        return Reference(states, calls, events, self._jobs())
 
     async def live(self, strikes: Mapping[str, Strike], reference: Reference) -> list[Trial]:
         """Live with the strikes of each stage; a stage that does not reach its state is the last but the deletion."""
@@ -124,7 +125,7 @@ class Life:
                 if trial.differences:
                     await self._begin("delete")
                     break
-            jobs = self._proxy.created["jobs"]
+            jobs = self._jobs()
             if not trials[-1].differences and jobs != reference.jobs:
                 words = f"{jobs} Jobs were created, {reference.jobs} undisturbed"
                 trials.append(Trial("all", None, False, "", 0.0, 0, 0, 0, (words,)))
@@ -194,6 +195,10 @@ class Life:
     def _seen(self) -> Snapshot:
         place = self._place
         return snapshot(lambda plural: place.mirror.found(place.namespace, plural), NAME, place.namespace)
+
+    def _jobs(self) -> int:
+        """Return how many Jobs this life has had, those that are gone included."""
+        return self._place.mirror.ever_seen(self._place.namespace, "jobs") - self._jobs_before
 
     def _empty(self) -> bool:
         return not any(self._seen().values())

@@ -43,6 +43,7 @@ class Mirror:
         self._news: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._listeners: list[Callable[[Json], None]] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self._identities: dict[tuple[str, str], set[str]] = defaultdict(set)
         self.changed_at: dict[str, float] = defaultdict(time.monotonic)
 
     async def __aenter__(self) -> Self:
@@ -67,6 +68,10 @@ class Mirror:
     def found(self, namespace: str, plural: str) -> dict[str, Json]:
         """Return the objects of a kind in a namespace, by name."""
         return self._objects[namespace][plural]
+
+    def ever_seen(self, namespace: str, plural: str) -> int:
+        """Return how many objects of a kind there have been in a namespace, those that are gone included."""
+        return len(self._identities[namespace, plural])
 
     async def until(self, namespace: str, question: Callable[[], bool], seconds: float) -> bool:
         """Wait until the answer is yes; ask again after every change in the namespace; False when time is up."""
@@ -99,6 +104,7 @@ class Mirror:
 
     def _take(self, plural: str, change: str, item: Json) -> None:
         namespace, name = item["metadata"]["namespace"], item["metadata"]["name"]
+        self._identities[namespace, plural].add(item["metadata"]["uid"])
         if change == "DELETED":
             self._objects[namespace][plural].pop(name, None)
         else:

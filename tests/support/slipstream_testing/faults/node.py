@@ -15,6 +15,7 @@ from slipstream_testing.faults.wire import Wire
 from slipstream_testing.observations import make_summary
 
 _ADDRESS = "127.0.0.1"
+_MOUNT_SECONDS = 60.0
 
 
 class Node:
@@ -67,7 +68,12 @@ class Node:
     async def _summary(self, pod: Json) -> str:
         """Return what the builder would say: the same recipe gives the same artifact."""
         (recipe,) = [volume["configMap"]["name"] for volume in pod["spec"]["volumes"] if "configMap" in volume]
-        config = await self._wire.call("GET", path_of("configmaps", pod["metadata"]["namespace"], recipe))
+        namespace = pod["metadata"]["namespace"]
+        # A pod waits for the volumes that its Job was quicker than.
+        await self._mirror.until(
+            namespace, lambda: recipe in self._mirror.found(namespace, "configmaps"), _MOUNT_SECONDS
+        )
+        config = await self._wire.call("GET", path_of("configmaps", namespace, recipe))
         digest = codec.decode_json(Recipe, config["data"]["recipe.json"], recipe).digest
         return make_summary(hashlib.sha256(digest.encode()).hexdigest(), recipe_digest=digest).to_json()
 

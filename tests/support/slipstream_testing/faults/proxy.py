@@ -5,7 +5,6 @@ import contextlib
 import socket
 import struct
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Self
 
@@ -41,7 +40,6 @@ class FaultProxy:
         self.struck = False
         self.ended_at: float | None = None
         self.wrote_at = time.monotonic()
-        self.created: Counter[str] = Counter()
         self.log: list[str] = []
 
     async def __aenter__(self) -> Self:
@@ -147,8 +145,6 @@ class FaultProxy:
             self._last[self._key(request)] = answer
         elif "/leases" not in request.path and answer.status < 300:
             self.wrote_at = time.monotonic()
-            if request.method == "POST":
-                self.created[request.path.rpartition("/")[2]] += 1
         return answer
 
     def _key(self, request: web.BaseRequest) -> str:
