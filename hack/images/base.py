@@ -8,7 +8,6 @@ from steps import Step, say
 
 _SUITE = "bookworm"
 _PACKAGES = ("ca-certificates", "python3", "python3-venv")
-_MIRROR = "http://deb.debian.org/debian"
 _LEFT_OUT = (
     "usr/share/doc/*", "usr/share/info/*", "usr/share/locale/*", "usr/share/man/*",
     "var/cache/apt/*", "var/cache/debconf/*-old", "var/lib/apt/lists/*", "var/log/*", "etc/resolv.conf", "etc/hostname",
@@ -31,7 +30,7 @@ def _make(archive: Path) -> None:
     shutil.rmtree(root, ignore_errors=True)
     try:
         step = Step("base", archive.with_suffix(".log"))
-        step.run("debootstrap", "--variant=minbase", f"--include={','.join(_PACKAGES)}", _SUITE, str(root), _MIRROR)
+        step.run("debootstrap", "--variant=minbase", f"--include={','.join(_PACKAGES)}", _SUITE, str(root))
         for pattern in _LEFT_OUT:
             for path in root.glob(pattern):
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
