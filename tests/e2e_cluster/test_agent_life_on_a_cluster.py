@@ -64,9 +64,12 @@ def test_a_pod_of_the_namespace_calls_it_by_its_services_name_with_the_token(sho
 
 def test_without_the_token_it_answers_nobody(shop, served):
     call = (
-        "import urllib.request as r, urllib.error as e\n"
-        f"try: r.urlopen('http://{served}:8000/v2/models/{served}/infer', data=b'{{}}')\n"
-        "except e.HTTPError as error: print(error.code)"
+        "import time, urllib.request as r, urllib.error as e\n"
+        "while True:\n"
+        f" try: r.urlopen('http://{served}:8000/v2/models/{served}/infer', data=b'{{}}')\n"
+        " except e.HTTPError as error: print(error.code)\n"
+        " except e.URLError: time.sleep(0.1); continue\n"  # policies know its address only a moment after its start
+        " break"
     )
     shop.apply(pod("stranger", ["python", "-c", call], {}))
 

@@ -52,12 +52,23 @@ async def _call_at_even_rate(address: str, token: str, bodies: list[dict], rate:
         aiohttp.ClientSession(connector=kept, headers=headers) as regulars,
         asyncio.TaskGroup() as calls,
     ):
+        await _until_reached(strangers, address)
         calls.create_task(_tell(tally))
         begun = time.monotonic()
         for number in itertools.count():
             await asyncio.sleep(begun + number / rate - time.monotonic())
             session = regulars if number % 2 else strangers
             calls.create_task(_call(session, address, bodies[number % len(bodies)], tally))
+
+
+async def _until_reached(session: aiohttp.ClientSession, address: str) -> None:
+    """Return when the service answers: a new pod's address is known to network policies only a moment after its start."""
+    while True:
+        try:
+            async with session.get(address):
+                return
+        except aiohttp.ClientConnectorError:
+            await asyncio.sleep(0.05)
 
 
 async def _call(session: aiohttp.ClientSession, address: str, body: dict, tally: Tally) -> None:
