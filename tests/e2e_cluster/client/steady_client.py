@@ -62,7 +62,7 @@ async def _call_at_even_rate(address: str, token: str, bodies: list[dict], rate:
 
 
 async def _until_reached(session: aiohttp.ClientSession, address: str) -> None:
-    """Return when the service answers: a new pod's address is known to network policies only a moment after its start."""
+    """Return when the service answers: network policies know a new pod only a moment after its start."""
     while True:
         try:
             async with session.get(address):
