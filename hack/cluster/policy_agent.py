@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
-from layout import API_PORT, NODE_ADDRESS
+from layout import API_PORT, NODE_ADDRESS, PODS
 from policy_rules import table, world
 
 _PATHS = {
@@ -94,7 +94,7 @@ def main() -> None:
     while changed.wait():
         changed.clear()
         if all(one.is_known for one in seen.values()):
-            wanted = table(world(**{name: one.objects() for name, one in seen.items()}))
+            wanted = table(world(**{name: one.objects() for name, one in seen.items()}), str(PODS))
             if wanted != enforced:
                 subprocess.run(["nft", "-f", "-"], input=wanted, text=True, check=True)
                 enforced = wanted

@@ -1,8 +1,9 @@
 """Turn NetworkPolicy objects into one nftables table, as the API documents them (networking.k8s.io/v1); pure.
 
 A pod that a policy selects gets a chain for the direction: what a rule of any of its policies allows returns to the
-base chain, the rest is rejected. Both ends of a connection must allow it. Answers to what was allowed pass, and so does
-what the node itself sends, such as the kubelet's probes, as that is not forwarded.
+base chain, the rest is rejected; or dropped where it comes from a pod so new that its address is not known yet, whose
+kernel then tries again a second later. Both ends of a connection must allow it. Answers to what was allowed pass, and
+so does what the node itself sends, such as the kubelet's probes, as that is not forwarded.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -59,16 +60,18 @@ def world(policies: Iterable[Json], pods: Iterable[Json], namespaces: Iterable[J
     )
 
 
-def table(seen: World) -> str:
-    """The table that enforces the policies, as a transaction that replaces the one before."""
+def table(seen: World, network: str) -> str:
+    """The table that enforces the policies on the pods of a network, as a transaction that replaces the one before."""
     chains, jumps = [], {}
+    known = ", ".join(pod.address for pod in seen.pods)
     for direction in (EGRESS, INGRESS):
         targets = []
         for pod in seen.pods:
             allowed = _allowed(pod, direction, seen)
             if allowed is not None:
                 name = f"{direction.rules}_{pod.address.replace('.', '_')}"
-                chains.append(_chain(name, [*allowed, "reject"]))
+                unknown = f"ip {direction.other} {network} ip {direction.other} != {{ {known} }} drop"
+                chains.append(_chain(name, [*allowed, *([unknown] if direction is INGRESS else []), "reject"]))
                 targets.append(f"{pod.address} : jump {name}")
         jumps[direction] = [f"ip {direction.own} vmap {{ {', '.join(targets)} }}"] if targets else []
     chains.append(_base("forward", [*jumps[EGRESS], *jumps[INGRESS]]))
