@@ -31,12 +31,13 @@ class Results:
 
 @dataclass(frozen=True)
 class Promise:
-    """One figure of a run and the most that it may be."""
+    """One figure of a run and the most that it may be, in the same unit."""
 
     name: str
     value: float
     most: float
     words: str
+    unit: str = ""
 
     @property
     def kept(self) -> bool:
@@ -47,11 +48,11 @@ class Promise:
 def promises(found: Results) -> tuple[Promise, ...]:
     """Return what was promised of a run."""
     return (
-        Promise("restart to converged", found.converged, 60, f"{found.converged:.1f} s"),
-        Promise("most memory", found.memory, 256, f"{found.memory:.0f} MiB"),
+        Promise("restart to converged", found.converged, 60, f"{found.converged:.1f} s", " s"),
+        Promise("most memory", found.memory, 256, f"{found.memory:.0f} MiB", " MiB"),
         Promise(f"writes in {found.idle:.0f} idle seconds", found.idle_writes, 0, str(found.idle_writes)),
-        Promise("reconcile, p99", found.reconcile_p99, 2, f"{found.reconcile_p99:.2f} s"),
-        Promise("apply to the first build Job", found.to_job, 1, f"{found.to_job:.2f} s"),
+        Promise("reconcile, p99", found.reconcile_p99, 2, f"{found.reconcile_p99:.2f} s", " s"),
+        Promise("apply to the first build Job", found.to_job, 1, f"{found.to_job:.2f} s", " s"),
     )
 
 
@@ -67,10 +68,8 @@ def line(found: Results) -> str:
 def keep(found: Results) -> None:
     """Write results.json and the table."""
     write(found, FILE)
-    units = {"restart to converged": " s", "most memory": " MiB", "reconcile, p99": " s"}
     rows = [
-        f"| {one.name} | {one.words} | {one.most:g}{units.get(one.name, ' s' if 'Job' in one.name else '')} "
-        f"| {'kept' if one.kept else 'missed'} |"
+        f"| {one.name} | {one.words} | {one.most:g}{one.unit} | {'kept' if one.kept else 'missed'} |"
         for one in promises(found)
     ]
     table = [

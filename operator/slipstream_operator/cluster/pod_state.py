@@ -20,7 +20,7 @@ _FULL = ("Insufficient ", "Too many pods")
 def replicas_of(
     pods: list[Document], revision: str, volume_since: str, since: Callable[[str], float]
 ) -> tuple[ReplicaState, ...]:
-    """Return the replicas that exist, beside a volume of artifacts that does since `volume_since` (RFC 3339).
+    """Return the replicas that exist, beside a volume of artifacts that exists since `volume_since` (RFC 3339).
 
     `since` turns an API timestamp into the reconcile's time.
     """
