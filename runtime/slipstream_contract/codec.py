@@ -1,6 +1,7 @@
 """Turns the contract's frozen dataclasses into JSON and back; unknown, missing or mistyped fields are errors."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 import types
@@ -41,11 +42,10 @@ def decode(cls: type[T], document: object, path: str = "") -> T:
     """
     if not isinstance(document, dict):
         raise ContractError(f"{path or 'document'}: expected an object, found {type(document).__name__}")
-    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    fields, hints = _form(cls)  # type: ignore[arg-type]
     unknown = sorted(set(document) - set(fields))
     if unknown:
         raise ContractError(f"{_join(path, unknown[0])}: unknown field; known fields are {', '.join(fields)}")
-    hints = typing.get_type_hints(cls)
     values = {}
     for name, field in fields.items():
         if name in document:
@@ -69,6 +69,12 @@ def decode_json(cls: type[T], text: str | bytes, origin: str) -> T:
         return decode(cls, document)
     except ContractError as error:
         raise ContractError(f"{origin}: {error}") from error
+
+
+@functools.cache
+def _form(cls: type[Any]) -> tuple[dict[str, dataclasses.Field[Any]], dict[str, Any]]:
+    """Return the fields of a dataclass and their types by name; working the types out takes longer than decoding."""
+    return {field.name: field for field in dataclasses.fields(cls)}, typing.get_type_hints(cls)
 
 
 def _join(path: str, name: str) -> str:

@@ -1,5 +1,6 @@
 """Reads how a build stands from its Job and the Job's pods."""
 
+from functools import lru_cache
 from typing import Any
 
 from slipstream_contract.errors import ContractError
@@ -9,6 +10,9 @@ from slipstream_operator.cluster.pod_state import trouble
 from slipstream_operator.reconcile.observation import Build
 
 Document = dict[str, Any]
+
+TEXTS = 256
+"""Summaries that are remembered as read: a turn reads the same one several times."""
 
 
 def build_of(job: Document | None, pods: list[Document]) -> Build:
@@ -36,17 +40,19 @@ def is_over(job: Document) -> bool:
 
 def recorded_summary(job: Document) -> BuildSummary | None:
     """Return the summary that was kept on the Job, if it was."""
-    return _parsed(job["metadata"].get("annotations", {}).get(ANNOTATION_SUMMARY, ""))
+    return parsed_summary(job["metadata"].get("annotations", {}).get(ANNOTATION_SUMMARY, ""))
 
 
 def reported_summary(pods: list[Document]) -> BuildSummary | None:
     """Return the summary of the builder that ended last and left one."""
     endings = sorted(_endings(pods), key=lambda ending: str(ending.get("finishedAt", "")), reverse=True)
-    summaries = (_parsed(ending.get("message", "")) for ending in endings)
+    summaries = (parsed_summary(ending.get("message", "")) for ending in endings)
     return next((summary for summary in summaries if summary is not None), None)
 
 
-def _parsed(text: str) -> BuildSummary | None:
+@lru_cache(TEXTS)
+def parsed_summary(text: str) -> BuildSummary | None:
+    """Return the summary in `text`, or None where that is none."""
     try:
         return BuildSummary.from_json(text) if text else None
     except ContractError:

@@ -4,11 +4,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from slipstream_contract import names
-from slipstream_contract.errors import ContractError
 from slipstream_contract.summary import BuildSummary
 from slipstream_operator.api.spec import AgentSpec
 from slipstream_operator.cluster import kinds, sources
-from slipstream_operator.cluster.build_state import build_of, is_over, recorded_summary
+from slipstream_operator.cluster.build_state import build_of, is_over, parsed_summary, recorded_summary
 from slipstream_operator.cluster.children import memory, metadata
 from slipstream_operator.cluster.children.deployment import noted_failure
 from slipstream_operator.cluster.children.memory import Good
@@ -206,8 +205,8 @@ def _has_stalled(deployment: Document) -> bool:
 
 def _served_by(deployment: Document, variant: str) -> Served | None:
     annotations = deployment["metadata"].get("annotations", {})
+    summary = parsed_summary(annotations.get(names.ANNOTATION_ARTIFACT, ""))
     try:
-        summary = BuildSummary.from_json(annotations[names.ANNOTATION_ARTIFACT])
-        return Served(summary, int(annotations[metadata.ANNOTATION_REPLICAS]), variant)
-    except (KeyError, ValueError, ContractError):
+        return Served(summary, int(annotations[metadata.ANNOTATION_REPLICAS]), variant) if summary is not None else None
+    except (KeyError, ValueError):
         return None

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 
 from slipstream_contract import codec
 from slipstream_contract.errors import ContractError
@@ -9,6 +10,8 @@ from slipstream_contract.summary import BuildSummary
 
 KEPT = 5
 NAME_LENGTH = 12
+TEXTS = 256
+"""Texts of revisions that are remembered as read: a turn reads the same one several times."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ def to_json(kept: tuple[Revision, ...]) -> str:
     return codec.canonical_json([{"at": revision.at, "summary": revision.summary} for revision in kept]).decode()
 
 
+@lru_cache(TEXTS)
 def from_json(text: str) -> tuple[Revision, ...]:
     """Return the revisions in `text`; none where it is not what `to_json` wrote."""
     try:

@@ -6,6 +6,7 @@ Only the text format 0.0.4 is read, by a grammar without backtracking; the first
 import math
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from slipstream_contract import metrics
 from slipstream_operator.scaling.samples import ReplicaSample
@@ -15,6 +16,9 @@ MAX_BYTES = 256 * 1024
 
 MAX_SAMPLES = 2000
 """The most sample lines read."""
+
+SHORT_LABELS = 200
+"""Characters of a line's labels; a replica's own have at most half as many."""
 
 REFUSED_CODES = frozenset({"429", "503", "504"})
 """Codes of refused requests, which the counter of rejected ones holds already, whether or not they are timed too."""
@@ -86,9 +90,9 @@ def _sample(number: int, line: str) -> tuple[str, Labels, float]:
     match = _LINE.fullmatch(line)
     if match is None:
         raise ExpositionError(f"line {number}: not a sample: {line!r:.80}")
-    name = match["name"]
-    labels = tuple(sorted(_LABEL.findall(match["labels"] or "")))
-    if len({key for key, _ in labels}) != len(labels):
+    name, text = match["name"], match["labels"] or ""
+    labels = _known_labels(text) if len(text) <= SHORT_LABELS else _labels(text)
+    if labels is None:
         raise ExpositionError(f"line {number}: {name} has a label twice")
     try:
         value = float(match["value"])
@@ -97,6 +101,16 @@ def _sample(number: int, line: str) -> tuple[str, Labels, float]:
     if name.startswith("slipstream_") and not (math.isfinite(value) and value >= 0):
         raise ExpositionError(f"line {number}: {name} is {match['value']:.40}; finite and not negative was expected")
     return name, labels, value
+
+
+def _labels(text: str) -> Labels | None:
+    """Return the labels of a line in order of their names, or None where one is given twice."""
+    labels = tuple(sorted(_LABEL.findall(text)))
+    return labels if len({key for key, _ in labels}) == len(labels) else None
+
+
+_known_labels = lru_cache(1024)(_labels)
+"""The same labels come with every scrape; only short ones are remembered, as replicas may send what they like."""
 
 
 def _total(series: Series, name: str) -> float:

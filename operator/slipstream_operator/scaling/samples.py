@@ -18,7 +18,7 @@ COUNTERS = (
 """The fields of a sample that only ever grow while a replica lives."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ReplicaSample:
     """One scrape of one replica at the time `at` (seconds); all but `queued_rows` are counters since its start.
 
@@ -56,7 +56,7 @@ class ReplicaSample:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Step:
     """What happened to one replica between two scrapes, from the time `start` to `end` (seconds).
 
