@@ -3,7 +3,6 @@
 `Kube` is the seam that the rest of the operator is written against.
 """
 
-import json
 import os
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 import aiohttp
+import orjson
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.client.exceptions import ApiException
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
@@ -22,7 +22,9 @@ from slipstream_operator.errors import ClusterError, MachineError
 Document = dict[str, Any]
 
 TIMEOUT_SECONDS = 15.0
-PAGE = 500
+PAGE = 100
+"""Objects of one answer: parsing more at once would make all else wait, and is the most memory that a list takes."""
+
 CONNECT_SECONDS = 5.0
 SILENCE_SECONDS = 75.0
 """A watch that says nothing for so long is dead: the API server sends a bookmark each minute."""
@@ -237,7 +239,7 @@ async def _lines(content: aiohttp.StreamReader) -> AsyncGenerator[bytes]:
 
 def _answer(call: str, status: int, text: bytes) -> Document:
     try:
-        document = json.loads(text)
+        document = orjson.loads(text)
     except ValueError as error:
         raise ClusterError(f"{call}: status {status}, and not JSON: {text[:200]!r}", status) from error
     if status >= 400 or not isinstance(document, dict):
