@@ -1,4 +1,7 @@
-"""The work queue: one turn at a time per key, bursts become one turn, failures back off, delays bring a key again."""
+"""The work queue: one turn at a time per key, bursts become one turn, failures back off, delays bring a key again.
+
+Where more turns are due than can be done at once, those that a change asks for go before those that only look again.
+"""
 
 import asyncio
 import logging
@@ -17,17 +20,20 @@ Handle = Callable[[Key], Awaitable[float | None]]
 _log = logging.getLogger(__name__)
 
 CONCURRENCY = 16
+LOOK_EVERY = 4
+"""At least one in so many turns only looks again: no stream of changes keeps the others from being looked at."""
 
 
 @dataclass
 class _Entry:
-    """What is known of one key; `due_at` is when `timer` begins its next turn."""
+    """What is known of one key; its next turn is due at `due_at`, when `timer` goes off, for a change or to look."""
 
     pace: Pace
     due_at: float = float("inf")
     timer: asyncio.TimerHandle | None = None
     task: asyncio.Task[None] | None = None
     changed: bool = False
+    """Whether something changed since its turn began or, if none runs, since its last one."""
 
 
 class WorkQueue:
@@ -37,9 +43,15 @@ class WorkQueue:
         self, handle: Handle, concurrency: int = CONCURRENCY, chance: Callable[[], float] = random.random
     ) -> None:
         self._handle = handle
-        self._slots = asyncio.Semaphore(concurrency)
+        self._concurrency = concurrency
         self._chance = chance
         self._entries: dict[Key, _Entry] = {}
+        self._news: dict[Key, None] = {}
+        """Keys whose turn is due because of a change, in order."""
+        self._looks: dict[Key, None] = {}
+        """The others whose turn is due, in order."""
+        self._running = 0
+        self._begun = 0
         self._stopped = False
 
     def add(self, key: Key) -> None:
@@ -47,9 +59,11 @@ class WorkQueue:
         if self._stopped:
             return
         entry = self._entries.setdefault(key, _Entry(Pace()))
-        if entry.task is not None:
-            entry.changed = True
-        else:
+        entry.changed = True
+        if key in self._looks:
+            del self._looks[key]
+            self._news[key] = None
+        elif entry.task is None and key not in self._news:
             self._schedule(key, entry, entry.pace.on_change())
 
     def add_all(self, keys: Iterable[Key]) -> None:
@@ -69,6 +83,8 @@ class WorkQueue:
     async def stop(self, patience_seconds: float) -> None:
         """Begin no further turns; those that run may take `patience_seconds` to end and are then cancelled."""
         self._stopped = True
+        self._news.clear()
+        self._looks.clear()
         tasks = [entry.task for entry in self._entries.values() if entry.task is not None]
         for entry in self._entries.values():
             if entry.timer is not None:
@@ -91,18 +107,32 @@ class WorkQueue:
 
     def _begin(self, key: Key, entry: _Entry) -> None:
         entry.timer = None
-        entry.changed = False
-        entry.task = asyncio.get_running_loop().create_task(self._turn(key, entry), name="/".join(key))
+        (self._news if entry.changed else self._looks)[key] = None
+        self._fill()
+
+    def _fill(self) -> None:
+        """Begin as many of the turns that are due as may run at once."""
+        while self._running < self._concurrency and (self._news or self._looks):
+            looks = bool(self._looks) and (not self._news or self._begun % LOOK_EVERY == 0)
+            waiting = self._looks if looks else self._news
+            key = next(iter(waiting))
+            del waiting[key]
+            self._running += 1
+            self._begun += 1
+            entry = self._entries[key]
+            entry.changed = False
+            entry.task = asyncio.get_running_loop().create_task(self._turn(key, entry), name="/".join(key))
 
     async def _turn(self, key: Key, entry: _Entry) -> None:
         delay: float | None = None
         failed = False
         try:
-            async with self._slots:
-                delay = await self._handle(key)
+            delay = await self._handle(key)
         except Exception as error:  # noqa: BLE001 (a queue that dies of one key's error would fail all others)
             failed = True
             _log.warning("%s/%s: %s", *key, error, exc_info=not _is_expected(error))
+        finally:
+            self._running -= 1
         self._end(key, entry, delay, failed)
 
     def _end(self, key: Key, entry: _Entry, delay: float | None, failed: bool) -> None:
@@ -119,6 +149,7 @@ class WorkQueue:
             self._schedule(key, entry, entry.pace.on_change())
         elif entry.timer is None:
             del self._entries[key]
+        self._fill()
 
 
 def _is_expected(error: Exception) -> bool:

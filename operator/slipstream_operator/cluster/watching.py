@@ -51,7 +51,7 @@ def registry(changed: Callable[[Key, int], None]) -> kopf.OperatorRegistry:
         return dataclasses.replace(account, server=address_in_cluster(os.environ))
 
     @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=handlers)
-    def agent_deployment(namespace: str | None, name: str | None, meta: Any, **_: Any) -> None:
+    async def agent_deployment(namespace: str | None, name: str | None, meta: Any, **_: Any) -> None:
         changed((namespace or "", name or ""), int(meta.get("resourceVersion") or 0))
 
     return handlers
@@ -65,7 +65,8 @@ def watch_settings(settings: OperatorSettings) -> kopf.OperatorSettings:
     own.networking.error_backoffs = [1, 1, 2, 3, 5, 8, 13, 21, 30, 30, 30, 30, 30, 30, 30, 30]
     own.networking.enforce_retry_after = True
     own.networking.trust_env = False
-    own.queueing.worker_limit = 64
+    own.queueing.worker_limit = None  # one that waits for news keeps its place, so that the next object would wait too
+    own.queueing.idle_timeout = 1
     own.queueing.error_delays = [1, 2, 5, 10, 30]
     own.queueing.exit_timeout = 10
     own.execution.max_workers = 16

@@ -108,6 +108,39 @@ async def test_other_keys_do_not_wait_for_a_slow_one_but_for_a_free_slot():
 
 
 @pytest.mark.looptime
+async def test_what_changed_goes_before_what_is_only_looked_at_again():
+    turns = Turns(seconds=1, then=5)
+    queue = queue_of(turns, concurrency=1)
+    for number in range(20):
+        queue.add(("shop", f"old-{number}"))
+    await asyncio.sleep(40)  # from here on more looks are due than can be done
+
+    queue.add(KEY)
+    await asyncio.sleep(2.5)
+    queue.add(("shop", "old-3"))  # one that waits for its look, or has just had it
+    await asyncio.sleep(2.5)
+    await queue.stop(0)
+
+    asked = [key for key, at in turns.begun if at >= 40]
+    assert KEY in asked[:2]
+    assert ("shop", "old-3") in asked[2:5]
+
+
+@pytest.mark.looptime
+async def test_a_stream_of_changes_leaves_every_fourth_turn_to_those_that_are_only_looked_at():
+    turns = Turns(seconds=1, then=5)
+    queue = queue_of(turns, concurrency=1)
+    queue.add(OTHER)
+    await asyncio.sleep(1)
+    for number in range(40):
+        queue.add(("shop", f"changed-{number}"))
+    await asyncio.sleep(10)
+    await queue.stop(0)
+
+    assert [key for key, _ in turns.begun].count(OTHER) == 2
+
+
+@pytest.mark.looptime
 async def test_an_unexpected_error_of_one_key_does_not_end_the_queue(caplog):
     async def handle(key):
         raise KeyError("surprise")
