@@ -18,11 +18,13 @@ from bench.fleet import figures, kwok, network, replicas, results
 from bench.fleet.fleet import Fleet
 from bench.shared.folders import BenchError
 from bench.shared.machine import this_machine
+from slipstream_testing.audit import of_user
 from slipstream_testing.control_plane import ControlPlane, provide_binaries
 from slipstream_testing.faults.mirror import Mirror
 from slipstream_testing.faults.node import Node
 from slipstream_testing.faults.wire import Wire
 from slipstream_testing.kubelet import Kubelet
+from slipstream_testing.operator_process import USER
 
 AGENTS, IDLE_SECONDS = 1000, 300
 APPLIED_AGAIN = 5
@@ -132,9 +134,8 @@ async def _until(fleet: Fleet, agents: int, settled: Callable[[], bool]) -> None
 async def _writes(control_plane: ControlPlane, seconds: float) -> dict[str, int]:
     begin = control_plane.audit_log.stat().st_size
     await asyncio.sleep(seconds)
-    with control_plane.audit_log.open() as log:
-        log.seek(begin)
-        return figures.writes(line for line in log if line.endswith("\n"))
+    asked = of_user(control_plane.audit_log, USER, begin)
+    return await asyncio.to_thread(figures.writes, asked)  # the replicas answer meanwhile
 
 
 def _peak(fleet: Fleet) -> float:

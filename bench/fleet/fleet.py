@@ -57,11 +57,12 @@ class Fleet:
 
     async def apply_one_more(self, name: str) -> float:
         """Apply another AgentDeployment, and return after how many seconds its build Job was made."""
-        namespace = self.namespaces[0]
+        namespace, log = self.namespaces[0], self._control_plane.audit_log
+        offset = log.stat().st_size
         await self._apply(namespace, name)
         await self._mirror.until(namespace, lambda: any(job.startswith(f"{name}-") for job in self._jobs()), 30)
-        log = self._control_plane.audit_log
-        agents, jobs = (dict(created(log, kind, namespace)) for kind in ("agentdeployments", "jobs"))
+        kinds = ("agentdeployments", "jobs")
+        agents, jobs = await asyncio.to_thread(lambda: [dict(created(log, kind, namespace, offset)) for kind in kinds])
         made = [at for job, at in jobs.items() if job.startswith(f"{name}-")]
         if not made:
             raise BenchError(f"{name}: no build Job within 30 s")

@@ -12,12 +12,11 @@ from slipstream_testing.components import free_ports
 from slipstream_testing.control_plane import ControlPlane, provide_binaries
 from slipstream_testing.deployed import Deployed
 from slipstream_testing.kubelet import Kubelet
-from slipstream_testing.operator_process import ACCOUNT, OWN_NAMESPACE, OperatorProcess, operated_namespace, rights
+from slipstream_testing.operator_process import USER, OperatorProcess, operated_namespace, rights
 from slipstream_testing.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 CRD = ROOT / "crds/agentdeployments.yaml"
-USER = f"system:serviceaccount:{OWN_NAMESPACE}:{ACCOUNT}"
 PATIENCE = 90
 """A turn that fails again and again is tried at most 30 s later."""
 

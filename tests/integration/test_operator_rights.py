@@ -12,12 +12,11 @@ from slipstream_testing.components import free_ports
 from slipstream_testing.control_plane import ControlPlane
 from slipstream_testing.deployed import Deployed
 from slipstream_testing.kubelet import Kubelet
-from slipstream_testing.operator_process import ACCOUNT, OWN_NAMESPACE, OperatorProcess, remove_cluster_rights
+from slipstream_testing.operator_process import OWN_NAMESPACE, USER, OperatorProcess, remove_cluster_rights
 from slipstream_testing.rights import granted, granted_by, used
 from slipstream_testing.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
-USER = f"system:serviceaccount:{OWN_NAMESPACE}:{ACCOUNT}"
 ROLES = ("slipstream-operator", "slipstream-operator-lease", "slipstream-operator-reviewer")
 EVERYWHERE = ("slipstream-operator-cluster",)
 OTHER = {"uri": "pvc://models/recommender.onnx", "sha256": "f" * 64}

@@ -29,6 +29,9 @@ from slipstream_operator.scrape import Scraper
 
 _log = logging.getLogger(__name__)
 
+AT_ONCE = 4
+"""Children of one AgentDeployment that are applied at once; each takes a connection, of a third of a MiB with TLS."""
+
 
 class ClusterWorld:
     """One AgentDeployment in the cluster, for one turn: observe, then apply."""
@@ -77,17 +80,12 @@ class ClusterWorld:
         Raises:
             ClusterError: some could not be; the others were brought about.
         """
-        problems = []
         if desired.serving is not None and desired.serving.replicas:
             await self._ensure_keys()
-        for document in family.applied(self.owner, self._spec, desired, self._settings, self._standing(desired)):
-            try:
-                await self._apply(kinds.kind_of(document), document)
-            except ClusterError as error:
-                if not error.status:
-                    # Nobody answers: waiting for each child's time-out would only hold up the next attempt.
-                    raise
-                problems.append(error)
+        documents = family.applied(self.owner, self._spec, desired, self._settings, self._standing(desired))
+        deployments = [document for document in documents if kinds.kind_of(document) == kinds.DEPLOYMENT]
+        problems = await self._apply_all([document for document in documents if document not in deployments])
+        problems += await self._apply_all(deployments)  # its pods need the others
         try:
             await self._build_and_tidy(desired)
         except ClusterError as error:
@@ -127,6 +125,29 @@ class ClusterWorld:
     def _standing(self, desired: Desired) -> Standing:
         failed = desired.serving.failed if desired.serving is not None else ""
         return Standing(self._reading.good(), failure_note(self._wanted, failed) if failed else "")
+
+    async def _apply_all(self, documents: list[Document]) -> list[ClusterError]:
+        """Apply a few at a time, as each takes two calls, and return what could not be brought about.
+
+        Raises:
+            ClusterError: the API server does not answer.
+        """
+        problems = []
+        for first in range(0, len(documents), AT_ONCE):
+            for problem in await asyncio.gather(*map(self._try, documents[first : first + AT_ONCE])):
+                if problem is not None and not problem.status:
+                    # Nobody answers: waiting for each child's time-out would only hold up the next attempt.
+                    raise problem
+                if problem is not None:
+                    problems.append(problem)
+        return problems
+
+    async def _try(self, document: Document) -> ClusterError | None:
+        try:
+            await self._apply(kinds.kind_of(document), document)
+        except ClusterError as error:
+            return error
+        return None
 
     async def _apply(self, kind: Kind, document: Document) -> None:
         name = document["metadata"]["name"]

@@ -8,9 +8,12 @@ from pathlib import Path
 from slipstream_testing.api import Json
 
 
-def created(log: Path, resource: str, namespace: str) -> Iterator[tuple[str, float]]:
-    """Name every object of a kind that was created in a namespace, with the time of the answer in seconds."""
-    for entry in _entries(log):
+def created(log: Path, resource: str, namespace: str, offset: int = 0) -> Iterator[tuple[str, float]]:
+    """Name every object of a kind that was created in a namespace, with the time of the answer in seconds.
+
+    Only what the log has after so many bytes is read.
+    """
+    for entry in _entries(log, offset):
         reference, code = entry.get("objectRef", {}), entry.get("responseStatus", {}).get("code")
         about = (reference.get("resource"), reference.get("namespace"), reference.get("subresource"))
         if about == (resource, namespace, None) and code == 201:

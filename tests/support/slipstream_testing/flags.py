@@ -57,6 +57,7 @@ def apiserver_flags(folder: Path, port: int, etcd_url: str, token_file: Path, ke
         "shutdown-watch-termination-grace-period": "1s",
         "audit-log-path": str(folder / "audit.log"),
         "audit-policy-file": str(_audit_policy(folder)),
+        "audit-log-maxsize": "4096",  # MiB; a log that is begun anew would hide what came before
     }
 
 

@@ -14,6 +14,8 @@ from slipstream_testing.control_plane import ControlPlane
 
 OWN_NAMESPACE = "slipstream-system"
 ACCOUNT = "slipstream-operator"
+USER = f"system:serviceaccount:{OWN_NAMESPACE}:{ACCOUNT}"
+"""Who the API server takes the operator for."""
 
 _HACK = Path(__file__).parents[3] / "hack"
 _TETHER = Path(__file__).with_name("tether.py")

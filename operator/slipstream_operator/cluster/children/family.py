@@ -20,7 +20,7 @@ def applied(
     settings: OperatorSettings,
     standing: Standing = NOTHING_STANDS,
 ) -> list[Document]:
-    """Return the children to keep as they are here, in the order they need each other."""
+    """Return the children to keep as they are here."""
     children = [
         accounts.service_account(owner, BUILDER),
         accounts.service_account(owner, RUNTIME),
