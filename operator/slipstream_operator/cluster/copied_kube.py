@@ -16,6 +16,9 @@ from slipstream_operator.cluster.reflecting import OURS, Reflector
 
 Document = dict[str, Any]
 
+PAGES_AT_ONCE = 2
+"""Parsed, a page takes a hundred times the memory of its copies: those of all kinds at once would be most of all."""
+
 
 class CopiedKube:
     """Reads children from copies, and everything else, as all writes, from the API server."""
@@ -29,7 +32,8 @@ class CopiedKube:
     ) -> None:
         """Prepare to copy the `kinds` in the namespaces `scopes` (None: in all); `changed` is told whose are news."""
         self._kube = kube
-        self._reflectors = {(kind, scope): Reflector(kube, kind, scope, changed) for kind in kinds for scope in scopes}
+        slots = asyncio.Semaphore(PAGES_AT_ONCE)
+        self._reflectors = {(k, scope): Reflector(kube, k, scope, changed, slots) for k in kinds for scope in scopes}
         self._tasks: list[asyncio.Task[None]] = []
 
     @property

@@ -7,7 +7,7 @@ most a fiftieth of the time: a small cluster is listed every 5 s, a large one ev
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from typing import Any
 
@@ -42,13 +42,16 @@ class Reflector:
         kind: Kind,
         namespace: str | None,
         changed: Callable[[Iterable[Key]], None],
+        slots: asyncio.Semaphore,
         chance: Callable[[], float] = random.random,
     ) -> None:
+        """Prepare to copy; `changed` is told whose are news, and a page is read when one of `slots` is free."""
         self.kind = kind
         self.copies = Copies()
         self._kube = kube
         self._namespace = namespace
         self._changed = changed
+        self._slots = slots
         self._chance = chance
         self._first = asyncio.Event()
         self._version = "0"
@@ -98,19 +101,26 @@ class Reflector:
         loop = asyncio.get_running_loop()
         began, places, version = loop.time(), set[Place](), "0"
         async with aclosing(self._kube.pages(self.kind, self._namespace, OURS)) as pages:
-            async for page in pages:
-                places |= self._take_page(page)
-                version = page["metadata"]["resourceVersion"]
+            while (taken := await self._take_next(pages)) is not None:
+                found, version = taken
+                places |= found
         self._changed(self.copies.keep_only(places, int(version)))
         self._version = version
         self._heard()
         self._first.set()
         return loop.time() - began
 
-    def _take_page(self, page: Document) -> set[Place]:
-        for document in page["items"]:
-            self._changed(self.copies.put(self._named(document)))
-        return {place_of(document) for document in page["items"]}
+    async def _take_next(self, pages: AsyncGenerator[Document]) -> tuple[set[Place], str] | None:
+        """Take the next page, if there is one; return where its objects are, and its version."""
+        async with self._slots:
+            page = await anext(pages, None)
+            if page is None:
+                return None
+            places = {place_of(document) for document in page["items"]}
+            for document in page["items"]:
+                self._changed(self.copies.put(self._named(document)))
+            page["items"].clear()  # whoever still holds the page need not hold these
+            return places, page["metadata"]["resourceVersion"]
 
     def _named(self, document: Document) -> Document:
         """Return the object with its kind, which the items of a list do not say."""
