@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test lint unit property integration e2e e2e-local e2e-cluster bench-build bench-serving bench-gate bench-operator soak faults faults-states images cluster cluster-down format lock sync-crd api-docs clean
+.PHONY: help demo test lint unit compiled property integration e2e e2e-local e2e-cluster bench-build bench-serving bench-gate bench-operator soak faults faults-states images cluster cluster-down format lock sync-crd api-docs clean
 
 help:  ## Show the targets.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -27,7 +27,7 @@ demo: $(INSTALLED)  ## Train, compress, prove, serve and scale a recommender on 
 	@$(BIN)/slipstream up examples/recommender/agentdeployment.yaml --load --rows-per-request 8
 	@$(BIN)/python examples/verdict.py .slipstream/recommender/result.json
 
-test: lint unit property integration e2e-local  ## All checks; the first time also builds a Kubernetes control plane and an S3 server.
+test: lint unit compiled property integration e2e-local  ## All checks; the first time also builds a Kubernetes control plane and an S3 server.
 
 lint: $(INSTALLED)  ## Style, types and import rules.
 	@echo "lint: ruff, mypy, import-linter"
@@ -38,6 +38,11 @@ lint: $(INSTALLED)  ## Style, types and import rules.
 unit: $(INSTALLED)  ## Unit tests.
 	@echo "unit: pure parts, virtual time, and real processes on loopback"
 	@$(BIN)/pytest -q tests/unit
+
+compiled: $(INSTALLED)  ## The runtime's unit tests again, with its hot modules compiled as the images have them.
+	@folder=$$($(BIN)/python hack/compiled.py) || { status=$$?; test $$status = 2; exit; }; \
+	  echo "compiled: the runtime's tests again, with its hot modules compiled" && \
+	  PYTHONPATH=$$folder $(BIN)/pytest -q tests/compiled tests/unit/runtime
 
 property: $(INSTALLED)  ## Property tests.
 	@echo "property: thousands of generated cases"
@@ -80,7 +85,7 @@ bench-operator: $(INSTALLED)  ## 1,000 AgentDeployments and 5,000 pods on a real
 
 soak: $(INSTALLED)  ## Wear the runtime down: 10 million requests, hostile batchmates, flat memory (15 to 45 minutes; goes on where it was interrupted).
 	@mkdir -p .slipstream
-	@$(BIN)/python -m bench.soak --state .slipstream/soak.json
+	@PYTHONPATH=$$($(BIN)/python hack/compiled.py) $(BIN)/python -m bench.soak --state .slipstream/soak.json
 
 faults: $(INSTALLED)  ## Kill the operator and break its API at every call of a full life (about half an hour).
 	@$(BIN)/python -m bench.states
@@ -114,7 +119,7 @@ lock: $(INSTALLED)  ## Renew the pinned dependencies, of development and of the 
 	@$(COMPILE) pyproject.toml --extra operator --constraint constraints.txt -o images/operator.txt
 	@$(COMPILE) pyproject.toml --extra runtime --constraint constraints.txt -o images/runtime.txt
 	@$(COMPILE) pyproject.toml --extra gpu --constraint constraints.txt -o images/runtime-gpu.txt
-	@echo hatchling | $(COMPILE) - --constraint constraints.txt -o images/wheel.txt
+	@printf "%s\n" hatchling mypy setuptools msgspec numpy orjson | $(COMPILE) - --constraint constraints.txt -o images/wheel.txt
 	@$(COMPILE) bench/build/requirements.in --constraint constraints.txt -o bench/build/requirements.txt
 	@for peer in bench/serving/peers/*.in; do $(COMPILE) $$peer -o $${peer%.in}.txt; done
 

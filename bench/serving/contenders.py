@@ -106,7 +106,8 @@ class Ours(Contender):
             options = ServingOptions(str(model.artifact), VARIANT, model.name, port=port, **chosen)
             return [sys.executable, "-m", "slipstream_runtime", *options.to_arguments()]
 
-        return serving(self.name, command, lambda port: self.ready(port, model.requests[0]), folder, {})
+        found = {"PYTHONPATH": str(installing.compiled_runtime())}
+        return serving(self.name, command, lambda port: self.ready(port, model.requests[0]), folder, found)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
-"""Gives every peer a virtual environment of its own, pinned with hashes."""
+"""Gives every peer a virtual environment of its own, pinned with hashes, and us the runtime as the images have it."""
 
+import functools
 import hashlib
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from bench.shared.folders import BenchError
 PEERS = Path(__file__).with_name("peers")
 SYSTEM_PYTHON = Path("/usr/bin/python3.11")
 """PyTriton's bundled Python stub needs the interpreter as distributions build it."""
+_COMPILED = Path(__file__).parents[2] / "hack" / "compiled.py"
 _SECONDS = 900
 
 
@@ -35,6 +37,19 @@ def installed(name: str, python: Path | None = None) -> Path:
         _run(name, command)
     mark.write_text(wanted)
     return interpreter
+
+
+@functools.cache
+def compiled_runtime() -> Path:
+    """Return the folder of the runtime with its hot modules compiled, as the images have it.
+
+    Raises:
+        BenchError: this machine cannot compile it.
+    """
+    done = subprocess.run([sys.executable, str(_COMPILED)], stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise BenchError("the runtime's hot modules do not compile; on Debian 12: apt-get install gcc libpython3-dev")
+    return Path(done.stdout.strip())
 
 
 def _commands(home: Path, requirements: Path, python: str) -> list[list[str]]:

@@ -42,7 +42,7 @@ def _archives(cache: Path) -> Path | None:
 
 
 def _folder(cache: Path) -> Path:
-    return cache / "archives" / digest(base.NAME)
+    return cache / "archives" / digest(base.name_of(base.PLAIN) + base.name_of(base.COMPILER))
 
 
 def _build(cache: Path) -> Path:
@@ -50,12 +50,15 @@ def _build(cache: Path) -> Path:
     folder = _folder(cache)
     buildah = Buildah(cache)
     buildah.tidy()
-    name = buildah.base(base.provide(cache))
-    buildah.code(name)
+    bases = {
+        "BASE": buildah.base(base.provide(cache, base.PLAIN)),
+        "COMPILER": buildah.base(base.provide(cache, base.COMPILER)),
+    }
+    buildah.code(bases)
     folder.mkdir(parents=True, exist_ok=True)
     for program in PROGRAMS:
         begun = time.monotonic()
-        buildah.image(program, name)
+        buildah.image(program, bases)
         archive = folder / f"{program}.tar"
         buildah.export(program, archive)
         say(f"{reference(program)}: {archive.stat().st_size >> 20} MiB, {time.monotonic() - begun:.0f} s")

@@ -37,18 +37,19 @@ class Buildah:
             self._run("base", "build", "--tag", name, "--file", str(recipe), str(archive.parent))
         return name
 
-    def code(self, base: str) -> None:
+    def code(self, bases: Mapping[str, str]) -> None:
         """Build what all programs share, under a name that keeps its layers from being tidied away."""
-        self._build("code", base, "--target=code", "--tag=localhost/slipstream-code")
+        self._build("code", bases, "--target=code", "--tag=localhost/slipstream-code")
 
-    def image(self, program: str, base: str) -> None:
-        """Build one program's image."""
-        self._build(program, base, f"--build-arg=PROGRAM={program}", f"--tag={reference(program)}")
+    def image(self, program: str, bases: Mapping[str, str]) -> None:
+        """Build one program's image; `bases` are the names of the images it begins with, by the Dockerfile's names."""
+        self._build(program, bases, f"--build-arg=PROGRAM={program}", f"--tag={reference(program)}")
 
-    def _build(self, title: str, base: str, *flags: str) -> None:
+    def _build(self, title: str, bases: Mapping[str, str], *flags: str) -> None:
         dockerfile = ROOT / "images" / "Dockerfile"
         files = (f"--file={dockerfile}", f"--ignorefile={dockerfile}.dockerignore")
-        how = ("--isolation=chroot", "--layers", f"--build-arg=BASE={base}", *self._as_pip_here())
+        arguments = [f"--build-arg={name}={base}" for name, base in bases.items()]
+        how = ("--isolation=chroot", "--layers", *arguments, *self._as_pip_here())
         self._run(title, "build", *how, *files, *flags, str(ROOT))
 
     def export(self, program: str, archive: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ("operator", "builder", "runtime")
-_SOURCES = ("images", "operator", "runtime", "pyproject.toml", "README.md", "LICENSE")
+_SOURCES = ("images", "hack/compiled.py", "operator", "runtime", "pyproject.toml", "README.md", "LICENSE")
 
 
 def digest(base: str, root: Path = ROOT) -> str:

@@ -27,8 +27,11 @@ MAX_BUFFERED = 64 * 1024
 """Bytes that may wait in the buffer, besides what one read brings, before no more are read."""
 
 
-class Connection(asyncio.Protocol):
-    """One connection of a listener, whose `hub` it shares with all others."""
+class Connection:
+    """One connection of a listener, whose `hub` it shares with all others: an asyncio.Protocol by its methods.
+
+    Not by inheritance: what inherits from Python's classes keeps its attributes in a dictionary when it is compiled.
+    """
 
     __slots__ = (
         "_advancing",

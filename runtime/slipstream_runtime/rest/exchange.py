@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+from mypy_extensions import mypyc_attr
+
 from slipstream_runtime.errors import ServingError
 from slipstream_runtime.rest.head import NO_HEAD, Head
 from slipstream_runtime.rest.responses import error_rest
@@ -17,6 +19,7 @@ class Line(Protocol):
         ...
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Exchange:
     """A request that waits for its answer; `line` is None once it is answered or its caller has gone.
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 from contextlib import suppress
+from typing import cast
 
 from slipstream_runtime.observing.telemetry import Telemetry
 from slipstream_runtime.rest.connection import Connection
@@ -83,7 +84,10 @@ class Listener:
 
     async def _open(self, connection: socket.socket) -> None:
         with suppress(OSError):  # it was reset while it waited
-            await self._loop.connect_accepted_socket(lambda: Connection(self._hub), connection)
+            await self._loop.connect_accepted_socket(self._connection, connection)
+
+    def _connection(self) -> asyncio.Protocol:
+        return cast("asyncio.Protocol", Connection(self._hub))
 
     def _pause(self, error: OSError) -> None:
         """Stop for a moment when descriptors or memory ran out, rather than spin on a socket that stays readable."""

@@ -19,12 +19,15 @@ ROOT = Path(__file__).parents[3]
 def checkout(tmp_path: Path) -> Path:
     for name in ("images", "runtime/slipstream_contract"):
         shutil.copytree(ROOT / name, tmp_path / name)
-    for name in ("operator", "pyproject.toml", "README.md", "LICENSE"):
+    (tmp_path / "hack").mkdir()
+    for name in ("hack/compiled.py", "operator", "pyproject.toml", "README.md", "LICENSE"):
         (tmp_path / name).touch()
     return tmp_path
 
 
-@pytest.mark.parametrize("changed", ["runtime/slipstream_contract/names.py", "images/Dockerfile", "pyproject.toml"])
+@pytest.mark.parametrize(
+    "changed", ["runtime/slipstream_contract/names.py", "images/Dockerfile", "hack/compiled.py", "pyproject.toml"]
+)
 def test_images_of_other_contents_get_another_name(checkout: Path, changed: str) -> None:
     before = digest("base", checkout)
 
