@@ -14,6 +14,9 @@ WATCH_LIMIT_SECONDS = 240.0
 LAG_LIMIT_SECONDS = 10.0
 LAG_PERIOD_SECONDS = 1.0
 
+STOP_SECONDS = 2.0
+"""How long an ending operator waits for an answer that is being made."""
+
 Page = Callable[[web.Request], Awaitable[web.Response]]
 
 
@@ -77,7 +80,7 @@ class HealthServer:
         app = web.Application()
         for path, page in {**self._pages, "/healthz": self._is_well, "/readyz": self._is_ready}.items():
             app.router.add_get(path, page)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_SECONDS)
         await self._runner.setup()
         await web.TCPSite(self._runner, None, port, ssl_context=tls).start()
 

@@ -1,5 +1,6 @@
 """What was read of one AgentDeployment and its objects at one moment, and what follows from it: pure."""
 
+import sys
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -125,7 +126,8 @@ class Reading:
     def targets(self) -> list[tuple[str, str]]:
         """Return the uid and metrics URL of each replica to scrape."""
         ready = [pod for pod in self.runtime_pods() if is_alive(pod) and is_ready(pod)]
-        return [(pod["metadata"]["uid"], url) for pod in ready if (url := metrics_url(pod)) is not None]
+        # One text for all samples of a replica, however often its pod is parsed.
+        return [(sys.intern(pod["metadata"]["uid"]), url) for pod in ready if (url := metrics_url(pod)) is not None]
 
     def volume_since(self) -> str:
         """Return since when the volume of artifacts exists (RFC 3339), or nothing where it does not."""

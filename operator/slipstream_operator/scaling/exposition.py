@@ -95,7 +95,7 @@ def _sample(number: int, line: str) -> tuple[str, Labels, float]:
     if labels is None:
         raise ExpositionError(f"line {number}: {name} has a label twice")
     try:
-        value = float(match["value"])
+        value = float(match["value"]) or 0.0  # all zeros are one object, as in the window
     except ValueError as error:
         raise ExpositionError(f"line {number}: {name} is not a number") from error
     if name.startswith("slipstream_") and not (math.isfinite(value) and value >= 0):

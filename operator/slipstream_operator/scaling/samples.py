@@ -144,7 +144,8 @@ class Window:
 
 def _step(before: ReplicaSample, after: ReplicaSample) -> Step | None:
     """Return the step, or None if a counter fell, as when the process in the pod restarted: it then tells nothing."""
-    changes = tuple(getattr(after, name) - getattr(before, name) for name in COUNTERS)
+    # `or 0.0` makes all zeros one object: the windows of a thousand idle AgentDeployments hold a million.
+    changes = tuple((getattr(after, name) - getattr(before, name)) or 0.0 for name in COUNTERS)
     latencies = _latency_changes(before, after)
     if min((*changes, *latencies)) < 0:
         return None

@@ -67,7 +67,7 @@ class OperatorProcess:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env={**os.environ, "KUBECONFIG": str(self._kubeconfig)},
+                env={**os.environ, "KUBECONFIG": str(self._kubeconfig), "MALLOC_ARENA_MAX": "1"},  # as the chart does
             )
 
     def kill(self) -> None:
