@@ -42,7 +42,7 @@ unit: $(INSTALLED)  ## Unit tests.
 compiled: $(INSTALLED)  ## The runtime's unit tests again, with its hot modules compiled as the images have them.
 	@folder=$$($(BIN)/python hack/compiled.py) || { status=$$?; test $$status = 2; exit; }; \
 	  echo "compiled: the runtime's tests again, with its hot modules compiled" && \
-	  PYTHONPATH=$$folder $(BIN)/pytest -q tests/compiled tests/unit/runtime
+	  PYTHONPATH=$$folder $(BIN)/pytest -q -m "not interpreted" tests/compiled tests/unit/runtime
 
 property: $(INSTALLED)  ## Property tests.
 	@echo "property: thousands of generated cases"

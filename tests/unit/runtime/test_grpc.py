@@ -271,6 +271,7 @@ async def test_a_deadline_that_passes_in_the_queue_is_told_and_never_computed():
     assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
 
 
+@pytest.mark.interpreted
 async def test_an_overload_is_told_at_once_with_the_time_to_come_back():
     runner = HeldRunner()
     async with grpc_service(runner=runner) as running, channel(running) as there:

@@ -25,6 +25,7 @@ from slipstream_runtime.rest.infer_exchange import Desk, Form, InferExchange
 from slipstream_runtime.rest.limits import Limits
 from slipstream_testing.raw_http import on_uvloop, request, serving, until
 
+pytestmark = pytest.mark.interpreted
 INFER = "/v2/models/tiny/infer"
 SIGNATURE = Signature((TensorSpec("x", "FP32", (-1, 2)),), (TensorSpec("y", "FP32", (-1, 1)),))
 BODY_OF_ONE = json.dumps({"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]}]}).encode()
