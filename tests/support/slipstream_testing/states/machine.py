@@ -95,6 +95,7 @@ class OperatorMachine(RuleBasedStateMachine):
     def strangers_delete_a_child(self, name: str, child: int, force: bool, beats: int) -> None:
         """Delete a child, be it the Job that builds or the claim of all artifacts, which `force` takes from pods."""
         if (found := self._child(name, child)) is not None:
+            self._note_keys(name, found)
             (self.store.remove if force else self.store.delete)(found)
         self._pass(beats)
 
@@ -254,6 +255,11 @@ class OperatorMachine(RuleBasedStateMachine):
             return None
         self.model.history(live).disturbed = True
         return children[place % len(children)]
+
+    def _note_keys(self, name: str, child: Document) -> None:
+        live = self.cluster.agent(name)
+        if live is not None and child["kind"] == "Secret":
+            self.model.history(live).keyless = True
 
     def _end_build(self, place: int, reason: Reason, *, compressed: bool) -> None:
         found = self.node.builders()

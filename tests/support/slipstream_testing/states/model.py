@@ -16,12 +16,16 @@ from slipstream_testing.states.wishes import parsed
 
 @dataclass
 class History:
-    """What happened to one AgentDeployment: the artifact that serves, those that ever did, and those gone for good."""
+    """What happened to one AgentDeployment: the artifact that serves, those that ever did, and those gone for good.
+
+    Keys that somebody deletes (`keyless`) come back when a starting replica lacks them: the operator reads no Secret.
+    """
 
     serving: BuildSummary | None = None
     served: set[str] = field(default_factory=set)
     observed: int = 0
     disturbed: bool = False
+    keyless: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,8 @@ class Model:
         if expected.artifact is not None:
             must |= set(_serving(owner))
             own_keys = spec.serving.authentication.mode == "Keys" and not spec.serving.authentication.secret
-            must |= {("Secret", f"{owner.name}-keys")} if own_keys and _replicas(live, self._store) else set()
+            needed = own_keys and _replicas(live, self._store) and not self.history(live).keyless
+            must |= {("Secret", f"{owner.name}-keys")} if needed else set()
         return must, must | may
 
     def _serving(self, live: Document) -> BuildSummary | None:
