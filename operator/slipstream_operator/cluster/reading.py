@@ -164,8 +164,9 @@ class Reading:
         return not all(map(self._stored_later, started))
 
     def _stored_later(self, timestamp: str) -> bool:
-        """Return whether the artifact volume is newer than `timestamp`, so that what was written then is gone."""
-        return timestamp < self.volume_since()
+        """Return whether what was written at `timestamp` is gone, as the artifact volume is newer or not there."""
+        since = self.volume_since()
+        return not since or timestamp < since
 
     def _pods_of(self, job: Document) -> list[Document]:
         return [pod for pod in self.pods if _controller(pod).get("uid") == job["metadata"]["uid"]]

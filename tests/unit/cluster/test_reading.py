@@ -12,11 +12,17 @@ KEPT = {"slipstream.dev/build-summary": make_summary().to_json()}
 
 def thing(name, owners=OURS, annotations=None, **more):
     metadata = {"name": name, "uid": f"uid-{name}", "ownerReferences": owners, "annotations": annotations or {}}
-    return {"metadata": metadata, **more}
+    return {"metadata": {**metadata, "creationTimestamp": "2026-01-01T00:00:00Z"}, **more}
+
+
+def claim(created):
+    found = thing("recommender-artifacts")
+    found["metadata"]["creationTimestamp"] = created
+    return {"recommender-artifacts": found}
 
 
 def reading(*jobs, deployment=None, pods=(), status=None, **spec):
-    by_kind = {kinds.JOB: {job["metadata"]["name"]: job for job in jobs}}
+    by_kind = {kinds.JOB: {job["metadata"]["name"]: job for job in jobs}, kinds.CLAIM: claim("2025-12-31T00:00:00Z")}
     if deployment:
         by_kind[kinds.DEPLOYMENT] = {"recommender": deployment}
     return Reading(OWNER, make_spec(**spec), {"status": status or {}}, by_kind, tuple(pods))
@@ -55,10 +61,16 @@ def test_what_serves_the_current_spec_needs_no_job_to_prove_that_it_was_built():
 def on_a_newer_volume(deployment, *jobs, pods=()):
     """Read with a claim that is younger than the Deployment and the Jobs."""
     found = reading(*jobs, deployment=deployment, pods=pods)
-    claim = thing("recommender-artifacts")
-    claim["metadata"]["creationTimestamp"] = "2026-01-02T00:00:00Z"
-    found.by_kind[kinds.CLAIM] = {"recommender-artifacts": claim}
+    found.by_kind[kinds.CLAIM] = claim("2026-01-02T00:00:00Z")
     return found
+
+
+def test_what_was_built_into_a_claim_that_is_gone_is_built_again():
+    found = reading(thing(JOB, annotations=KEPT, status=COMPLETE))
+    assert found.build().phase == "Succeeded"
+
+    del found.by_kind[kinds.CLAIM]
+    assert found.build().phase == "Absent"
 
 
 def replica(started):
