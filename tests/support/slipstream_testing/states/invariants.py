@@ -4,7 +4,7 @@ import json
 
 from slipstream_contract import names
 from slipstream_contract.summary import BuildSummary
-from slipstream_operator.cluster.children.metadata import ANNOTATION_FAILED
+from slipstream_operator.cluster.children.metadata import ANNOTATION_FAILED, ANNOTATION_REPLICAS
 from slipstream_testing.states import pods
 from slipstream_testing.states.cluster import MadeUpCluster
 from slipstream_testing.states.controllers import job_over
@@ -55,8 +55,8 @@ def _one_build_at_most(cluster: MadeUpCluster, live: Document) -> None:
 
 def _replicas_are_in_bounds(cluster: MadeUpCluster, live: Document) -> None:
     deployment, scaling = deployment_of(cluster, live), parsed(live).scaling
-    if deployment is None:
-        return
+    if deployment is None or ANNOTATION_REPLICAS not in deployment["metadata"].get("annotations", {}):
+        return  # without what it wrote there, the operator leaves it alone until it knows again what should serve
     asked = deployment["spec"]["replicas"]
     if scaling.mode == "Objective":
         assert scaling.min_replicas <= asked <= scaling.max_replicas, (asked, scaling)
@@ -91,6 +91,9 @@ def at_rest(cluster: MadeUpCluster, model: Model, live: Document) -> bool:
         assert not _is_ready(live)
         return False
     expected, serving = model.expected(live), serving_of(deployment)
+    if deployment is not None and serving is None and not expected.in_force:
+        assert not _is_ready(live)  # somebody took what says what serves, and the spec asks for what is not there
+        return False
     _exactly_these_objects(cluster, model, live, expected)
     found = serving.artifact_digest if serving is not None else None
     assert found == expected.artifact, f"{found} serves instead of {expected.artifact}"
@@ -125,9 +128,15 @@ def _exactly_these_objects(cluster: MadeUpCluster, model: Model, live: Document,
     must, may = model.objects(live, expected)
     uid = live["metadata"]["uid"]
     owned = {place for place, document in cluster.store.objects.items() if controller_uid(document) == uid}
-    owned -= {place for place in owned if place[0] in ("Pod", "ReplicaSet")}
+    owned -= {place for place in owned if place[0] in ("Pod", "ReplicaSet") or _is_unseen(cluster, place)}
     assert must <= owned, f"missing: {must - owned}"
     assert owned <= may, f"left over: {owned - may}"
+
+
+def _is_unseen(cluster: MadeUpCluster, place: tuple[str, str]) -> bool:
+    """Return whether somebody took the labels of an old recipe, which then goes with its owner only."""
+    labels = cluster.store.objects[place]["metadata"].get("labels", {})
+    return place[0] == "ConfigMap" and names.LABEL_INSTANCE not in labels
 
 
 def _as_many_as_asked(cluster: MadeUpCluster, live: Document, deployment: Document) -> None:
