@@ -128,9 +128,10 @@ def _exactly_these_objects(cluster: MadeUpCluster, model: Model, live: Document,
     must, may = model.objects(live, expected)
     uid = live["metadata"]["uid"]
     owned = {place for place, document in cluster.store.objects.items() if controller_uid(document) == uid}
-    owned -= {place for place in owned if place[0] in ("Pod", "ReplicaSet") or _is_unseen(cluster, place)}
+    owned -= {place for place in owned if place[0] in ("Pod", "ReplicaSet")}
     assert must <= owned, f"missing: {must - owned}"
-    assert owned <= may, f"left over: {owned - may}"
+    left = {place for place in owned - may if not _is_unseen(cluster, place)}
+    assert not left, f"left over: {left}"
 
 
 def _is_unseen(cluster: MadeUpCluster, place: tuple[str, str]) -> bool:
