@@ -37,18 +37,19 @@ LEFT_OUT = 2
 
 def main() -> int:
     """Print the folder with the compiled runtime, made first if need be."""
-    folder = _cache() / "compiled" / _digest()
+    sys.path.append(str(Path(__file__).with_name("control_plane")))
+    from binaries import cache_root, only_builder_of  # noqa: PLC0415  # an image's build has this file alone
+
+    folder = cache_root(os.environ) / "compiled" / _digest()
     if missing := _missing():
         print(f"compiled: left out, as there is no {missing}", file=sys.stderr)
         return LEFT_OUT
-    if not folder.exists():
-        print("compiled: compiling the runtime's hot modules, about a minute; later runs reuse it", file=sys.stderr)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-            unfinished = Path(scratch) / "runtime"
-            compile_into(unfinished)
-            shutil.rmtree(unfinished / "build")
-            os.replace(unfinished, folder)
+    with only_builder_of(folder):
+        if not folder.exists():
+            print("compiled: compiling the runtime's hot modules, about a minute; later runs reuse it", file=sys.stderr)
+            with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+                compile_into(unfinished := Path(scratch) / "runtime")
+                unfinished.rename(folder)
     print(folder)
     return 0
 
@@ -61,10 +62,11 @@ def compile_into(folder: Path) -> None:
     """
     shutil.copytree(RUNTIME, folder, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
     # The image's build has only those of the runtime's packages whose types the hot modules use.
-    command = [sys.executable, "-m", "mypyc", "--ignore-missing-imports", *_files()]
+    command = [sys.executable, "-m", "mypyc", "--ignore-missing-imports", *(f"{PACKAGE}/{name}.py" for name in HOT)]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"compiled: failed; it needs a C compiler and Python's headers\n{done.stdout}\n{done.stderr}")
+    shutil.rmtree(folder / "build")
 
 
 class CompiledRuntime(BuildHookInterface[Any]):
@@ -77,7 +79,6 @@ class CompiledRuntime(BuildHookInterface[Any]):
         self._scratch = tempfile.TemporaryDirectory()
         folder = Path(self._scratch.name) / "runtime"
         compile_into(folder)
-        shutil.rmtree(folder / "build")
         build_data["force_include"] |= {str(path): str(path.relative_to(folder)) for path in folder.rglob("*.so")}
         build_data["pure_python"], build_data["infer_tag"] = False, True
 
@@ -94,10 +95,6 @@ def _missing() -> str:
     return " and no ".join(name for name, there in found.items() if not there)
 
 
-def _files() -> list[str]:
-    return [f"{PACKAGE}/{name}.py" for name in HOT]
-
-
 def _digest() -> str:
     parts = [Path(__file__).read_bytes(), str(sysconfig.get_config_var("EXT_SUFFIX")).encode()]
     parts += [found for path in _sources() for found in (str(path.relative_to(RUNTIME)).encode(), path.read_bytes())]
@@ -106,10 +103,6 @@ def _digest() -> str:
 
 def _sources() -> Iterator[Path]:
     return (path for path in sorted(RUNTIME.rglob("*")) if path.is_file() and "__pycache__" not in path.parts)
-
-
-def _cache() -> Path:
-    return Path(os.environ.get("SLIPSTREAM_CACHE", Path.home() / ".cache" / "slipstream"))
 
 
 if __name__ == "__main__":
