@@ -10,7 +10,6 @@ from slipstream_runtime.errors import BadRequestError, UnsupportedError
 from slipstream_runtime.protocol.decoding import Decoder
 from slipstream_runtime.protocol.numbers import CHUNK_BYTES
 from slipstream_runtime.protocol.signature import Signature
-from slipstream_runtime.protocol.strings import MAX_STRINGS
 
 SIGNATURE = Signature(
     (TensorSpec("x", "FP32", (-1, 2)), TensorSpec("k", "INT8", (-1,))), (TensorSpec("y", "FP32", (-1, 1)),)
@@ -317,53 +316,6 @@ def test_json_and_binary_inputs_mix_in_any_order():
     header = json.dumps({"inputs": inputs}).encode()
     request = decode_infer(MIXED, header + np.array([0.5]).tobytes() + b"\x07", len(header))
     assert [array.tolist() for array in request.tensors] == [[[1, 2]], [7], [0.5]]
-
-
-TEXTS = Signature((TensorSpec("t", "BYTES", (-1, 2)),), (TensorSpec("t", "BYTES", (-1, 2)),))
-
-
-def texts(raw, count=1, size=None):
-    size = len(raw) if size is None else size
-    one = {"name": "t", "shape": [count, 2], "datatype": "BYTES", "parameters": {"binary_data_size": size}}
-    header = json.dumps({"inputs": [one]}).encode()
-    return decode_infer(TEXTS, header + raw, len(header))
-
-
-def test_strings_come_as_json_and_after_their_lengths():
-    sent = {"name": "t", "shape": [1, 2], "datatype": "BYTES", "data": ["a", "ü\0"]}
-    as_json = infer(sent, signature=TEXTS).tensors[0]
-    as_binary = texts(b"\x01\0\0\0a\x03\0\0\0\xc3\xbc\0").tensors[0]
-    assert as_json.tolist() == as_binary.tolist() == [["a", "ü\0"]]
-
-
-LYING = {
-    "past the end": (b"\x01\0\0\0a\xff\xff\xff\xffb", "past the end of the tensor"),
-    "within a length": (b"\x01\0\0\0a\x01", "end within a string's length"),
-    "too few": (b"\x01\0\0\0a", "other than the 2 strings"),
-    "too many": (b"\0\0\0\0" * 3, "other than the 2 strings"),
-    "not UTF-8": (b"\x01\0\0\0\xff\0\0\0\0", "not UTF-8"),
-}
-
-
-@pytest.mark.parametrize(("raw", "words"), LYING.values(), ids=LYING)
-def test_lengths_of_strings_that_lie_are_refused(raw, words):
-    with pytest.raises(BadRequestError, match=f"input 't': .*{words}"):
-        texts(raw)
-
-
-def test_too_many_strings_are_refused_before_they_exist():
-    rows = MAX_STRINGS // 2 + 1
-    with pytest.raises(BadRequestError, match="input 't': more than 65536 strings"):
-        texts(b"\0\0\0\0" * rows * 2, rows)
-    sent = {"name": "t", "shape": [rows, 2], "datatype": "BYTES", "data": ["", ","] * rows}
-    with pytest.raises(BadRequestError, match="input 't': more than 65536 strings"):
-        infer(sent, signature=TEXTS)
-
-
-@pytest.mark.parametrize("data", [["a", 1], ["a", None], [["a"], "b"], [["a"], ["b", "c"]], "ab", ["a"]])
-def test_what_are_not_the_strings_asked_for_is_refused(data):
-    with pytest.raises(BadRequestError, match="input 't'"):
-        infer({"name": "t", "shape": [1, 2], "datatype": "BYTES", "data": data}, signature=TEXTS)
 
 
 def test_fp16_has_no_json_form():
