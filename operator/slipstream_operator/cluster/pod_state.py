@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from slipstream_contract import names
-from slipstream_operator.cluster.children.metadata import ANNOTATION_REVISION
+from slipstream_operator.cluster.children.metadata import revision_of
 from slipstream_operator.reconcile.observation import ReplicaState
 
 Document = dict[str, Any]
@@ -29,7 +29,7 @@ def replicas_of(
             uid=pod["metadata"]["uid"],
             ready=is_ready(pod),
             started_at=since(pod["metadata"]["creationTimestamp"]),
-            current=pod["metadata"].get("annotations", {}).get(ANNOTATION_REVISION) == revision,
+            current=revision_of(pod) == revision,
             problem=trouble(pod),
             stored=pod["metadata"]["creationTimestamp"] >= volume_since,
         )

@@ -85,7 +85,7 @@ class Reading:
         deployment = self._deployment()
         if deployment is None:
             return RolloutState()
-        new = [pod for pod in self.runtime_pods() if is_alive(pod) and _revision(pod) == revision]
+        new = [pod for pod in self.runtime_pods() if is_alive(pod) and metadata.revision_of(pod) == revision]
         why, since = next((found for found in map(placeless, new) if found[0]), _over_quota(deployment))
         limits = deployment["spec"].get("strategy", {}).get("rollingUpdate", {})
         allowed = limits.get("maxUnavailable", 0) if limits.get("maxSurge") == 0 else 0
@@ -159,8 +159,10 @@ class Reading:
         deployment = self._deployment()
         if deployment is None or not self._stored_later(_created(deployment)):
             return True
-        revision = _revision(deployment["spec"]["template"])
-        started = (_created(pod) for pod in self.runtime_pods() if is_ready(pod) and _revision(pod) == revision)
+        revision = metadata.revision_of(deployment["spec"]["template"])
+        started = (
+            _created(pod) for pod in self.runtime_pods() if is_ready(pod) and metadata.revision_of(pod) == revision
+        )
         return not all(map(self._stored_later, started))
 
     def _stored_later(self, timestamp: str) -> bool:
@@ -174,11 +176,6 @@ class Reading:
 
 def _created(document: Document) -> str:
     return str(document["metadata"].get("creationTimestamp", ""))
-
-
-def _revision(pod: Document) -> str:
-    """Return the revision that a pod or a template says it is of."""
-    return str(pod["metadata"].get("annotations", {}).get(metadata.ANNOTATION_REVISION, ""))
 
 
 def _controller(document: Document) -> dict[str, Any]:

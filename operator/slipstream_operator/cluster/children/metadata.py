@@ -111,6 +111,12 @@ def sealed(document: Document) -> Document:
     return {**document, "metadata": {**metadata, "annotations": annotations}}
 
 
+def revision_of(pod: Document) -> str | None:
+    """Return the revision that a pod, or the template of a Deployment, says it is of."""
+    revision: str | None = pod["metadata"].get("annotations", {}).get(ANNOTATION_REVISION)
+    return revision
+
+
 def is_owned(live: Document, owner: Owner) -> bool:
     """Return whether the live object is controlled by the owner: a namesake that is not is never touched."""
     references = live["metadata"].get("ownerReferences", [])
