@@ -32,7 +32,6 @@ SLEEP_SECONDS = 5
 """A pod on its way out still gets requests for as long as its removal takes to reach every proxy."""
 
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 (a pod's address is its own, and a network policy guards it)
-PROBE_SECONDS = 2
 WORK_SIZE = "256Mi"
 KEYS = "keys"
 REDIS = "redis"
@@ -187,11 +186,11 @@ def _probes(start_seconds: int) -> Document:
     return {
         "startupProbe": {
             **ready,
-            "periodSeconds": PROBE_SECONDS,
-            "failureThreshold": start_seconds // PROBE_SECONDS,
-            "timeoutSeconds": 2,
+            "periodSeconds": 1,  # the least that Kubernetes knows: a replica is used the second it can be
+            "failureThreshold": start_seconds,
+            "timeoutSeconds": 1,
         },
-        "readinessProbe": {**ready, "periodSeconds": PROBE_SECONDS, "failureThreshold": 2, "timeoutSeconds": 2},
+        "readinessProbe": {**ready, "periodSeconds": 2, "failureThreshold": 2, "timeoutSeconds": 2},
         "livenessProbe": {**alive, "periodSeconds": 10, "failureThreshold": 6, "timeoutSeconds": 5},
     }
 
