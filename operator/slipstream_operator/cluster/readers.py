@@ -73,7 +73,8 @@ class Readers:
             return NOT_NOW
         self._reviews += 1
         try:
-            return await asyncio.wait_for(self._review(token), REVIEW_SECONDS)
+            async with asyncio.timeout(REVIEW_SECONDS):
+                return await self._review(token)
         except (ClusterError, TimeoutError) as error:
             _log.warning("who reads the metrics cannot be checked: %s", error or "the API server is slow")
             return NOT_NOW

@@ -70,7 +70,8 @@ class Reflector:
             ClusterError: they may not, because the API server has refused or been silent for too long.
         """
         try:
-            await asyncio.wait_for(self._first.wait(), FIRST_SECONDS)
+            async with asyncio.timeout(FIRST_SECONDS):
+                await self._first.wait()
         except TimeoutError:
             raise ClusterError(f"{self.kind.plural} could not be listed: {self._trouble}") from None
         if self._trouble and asyncio.get_running_loop().time() - self._heard_at > STALE_SECONDS:

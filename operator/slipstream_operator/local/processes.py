@@ -56,7 +56,8 @@ class Child:
         """Ask it to end, kill it when it does not within `patience_seconds`, and return its exit status."""
         self.terminate()
         try:
-            return await asyncio.wait_for(self._process.wait(), patience_seconds)
+            async with asyncio.timeout(patience_seconds):
+                return await self._process.wait()
         except TimeoutError:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()

@@ -73,7 +73,8 @@ class Member:
             self._answered.clear()
             self._writer.write(ASK)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._answered.wait(), timeout_seconds)
+            async with asyncio.timeout(timeout_seconds):
+                await self._answered.wait()
 
     def signal(self, number: int) -> None:
         """Send it a signal, if it still runs."""

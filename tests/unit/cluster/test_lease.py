@@ -1,6 +1,10 @@
+import asyncio
 from datetime import UTC, datetime
 
-from slipstream_operator.cluster.lease import DURATION_SECONDS, GIVE_UP_SECONDS, Sight, held, may_take
+import pytest
+
+from slipstream_operator.cluster.lease import DURATION_SECONDS, GIVE_UP_SECONDS, Leadership, Sight, held, may_take
+from slipstream_operator.cluster.settings import OperatorSettings
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -35,3 +39,26 @@ def test_taking_over_counts_and_renewing_does_not():
 
 def test_a_leader_gives_up_before_another_may_take_over():
     assert GIVE_UP_SECONDS < DURATION_SECONDS
+
+
+class Renewing:
+    """An API server that holds our Lease, and cancels a task while the answer to a renewal is on its way."""
+
+    task: asyncio.Task[None]
+
+    async def get(self, kind, namespace, name):
+        return lease("me")
+
+    async def replace(self, kind, document):
+        asyncio.get_running_loop().call_soon(self.task.cancel)
+        return document
+
+
+@pytest.mark.looptime
+async def test_a_leader_that_is_stopped_as_its_renewal_is_answered_stops():
+    server = Renewing()
+    keeping = server.task = asyncio.create_task(Leadership(server, OperatorSettings(identity="me")).keep())
+
+    await asyncio.wait([keeping], timeout=GIVE_UP_SECONDS / 2)
+
+    assert keeping.cancelled()
