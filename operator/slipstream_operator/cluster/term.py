@@ -51,9 +51,8 @@ class Term:
             self._resync.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._resync
-        await self.queue.stop(patience_seconds)
+        await asyncio.gather(self.queue.stop(patience_seconds), self.watcher.stop())
         await self.copies.end()
-        await self.watcher.stop()
         await self.reconciler.close()
 
     async def _resync_forever(self) -> None:

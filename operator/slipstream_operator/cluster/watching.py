@@ -23,7 +23,9 @@ from slipstream_operator.cluster.sightings import Sightings
 
 RESTART_SECONDS = (0.2, 1.0, 2.0, 5.0, 10.0)
 STEADY_SECONDS = 60.0
-STOP_SECONDS = 25.0
+STOP_SECONDS = 12.0
+"""What kopf allows itself for its end, and a little; it only reads, so that nothing is lost with it."""
+
 BEAT_SECONDS = 1.0
 BLIND_SECONDS = 30.0
 """kopf is begun again when it has not shown a change for this long."""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable
 from dataclasses import replace
 
 from slipstream_contract import names
@@ -15,7 +16,6 @@ from slipstream_operator.cluster.children.deployment import Standing, failure_no
 from slipstream_operator.cluster.children.keys import keys_secret
 from slipstream_operator.cluster.children.metadata import BUILDER, RUNTIME, Document, Owner
 from slipstream_operator.cluster.handover import hand_over
-from slipstream_operator.cluster.kinds import Kind
 from slipstream_operator.cluster.kube import CONFLICT, Kube
 from slipstream_operator.cluster.pod_state import replicas_of, seconds_since
 from slipstream_operator.cluster.reading import Reading
@@ -83,13 +83,17 @@ class ClusterWorld:
         if desired.serving is not None and desired.serving.replicas:
             await self._ensure_keys()
         documents = family.applied(self.owner, self._spec, desired, self._settings, self._standing(desired))
+        for_builds = [document for document in documents if family.is_for_builds(document)]
         deployments = [document for document in documents if kinds.kind_of(document) == kinds.DEPLOYMENT]
-        problems = await self._apply_all([document for document in documents if document not in deployments])
-        problems += await self._apply_all(deployments)  # its pods need the others
-        try:
-            await self._build_and_tidy(desired)
-        except ClusterError as error:
-            problems.append(error)
+        others = [document for document in documents if document not in (*for_builds, *deployments)]
+        failed = await self._apply_all(for_builds)
+        problems = [problem for _, problem in failed]
+        # A Job older than its claim would look as if it had written to the claim before.
+        if desired.build is not None and all(self._stands(document) for document, _ in failed):
+            problems += await self._attempt(self._ensure_job())
+        problems += [problem for _, problem in await self._apply_all(others)]
+        problems += [problem for _, problem in await self._apply_all(deployments)]  # its pods need the others
+        problems += await self._attempt(self._tidy(desired))
         if problems:
             raise ClusterError("; ".join(dict.fromkeys(map(str, problems))), problems[0].status)
 
@@ -126,31 +130,40 @@ class ClusterWorld:
         failed = desired.serving.failed if desired.serving is not None else ""
         return Standing(self._reading.good(), failure_note(self._wanted, failed) if failed else "")
 
-    async def _apply_all(self, documents: list[Document]) -> list[ClusterError]:
-        """Apply a few at a time, as each takes two calls, and return what could not be brought about.
+    async def _apply_all(self, documents: list[Document]) -> list[tuple[Document, ClusterError]]:
+        """Apply a few at a time, as each takes two calls, and return what could not be brought about, and why.
 
         Raises:
             ClusterError: the API server does not answer.
         """
-        problems = []
+        failed = []
         for first in range(0, len(documents), AT_ONCE):
-            for problem in await asyncio.gather(*map(self._try, documents[first : first + AT_ONCE])):
-                if problem is not None and not problem.status:
-                    # Nobody answers: waiting for each child's time-out would only hold up the next attempt.
-                    raise problem
-                if problem is not None:
-                    problems.append(problem)
-        return problems
+            few = documents[first : first + AT_ONCE]
+            problems = await asyncio.gather(*(self._attempt(self._apply(document)) for document in few))
+            failed += [(document, problem) for document, found in zip(few, problems, strict=True) for problem in found]
+        return failed
 
-    async def _try(self, document: Document) -> ClusterError | None:
+    async def _attempt(self, work: Awaitable[None]) -> list[ClusterError]:
+        """Return why the `work` could not be done, or nothing.
+
+        Raises:
+            ClusterError: nobody answers: waiting for more time-outs would only hold up the next turn.
+        """
         try:
-            await self._apply(kinds.kind_of(document), document)
+            await work
         except ClusterError as error:
-            return error
-        return None
+            if not error.status:
+                raise
+            return [error]
+        return []
 
-    async def _apply(self, kind: Kind, document: Document) -> None:
-        name = document["metadata"]["name"]
+    def _stands(self, document: Document) -> bool:
+        """Return whether the child is there, as it should be or as it was before."""
+        found = self._reading.find(kinds.kind_of(document), document["metadata"]["name"])
+        return found is not None and metadata.is_owned(found, self.owner)
+
+    async def _apply(self, document: Document) -> None:
+        kind, name = kinds.kind_of(document), document["metadata"]["name"]
         live = self._reading.find(kind, name)
         if live is None:
             # What lacks our labels is not in the list: it may be a stranger's namesake.
@@ -182,9 +195,7 @@ class ClusterWorld:
         else:
             _log.info("%s/%s: creating secret %s", self.owner.namespace, self.owner.name, secret["metadata"]["name"])
 
-    async def _build_and_tidy(self, desired: Desired) -> None:
-        if desired.build is not None:
-            await self._ensure_job()
+    async def _tidy(self, desired: Desired) -> None:
         await self._record_summary()
         await self._delete_superseded()
         wanted = desired.serving.replicas if desired.serving is not None else self._spec.scaling.min_replicas

@@ -1,12 +1,13 @@
 """Which children there should be: those an AgentDeployment always has, those of a build, those that serve."""
 
+from slipstream_contract import names
 from slipstream_contract.recipe import Recipe
 from slipstream_operator.api.spec import AgentSpec
 from slipstream_operator.cluster.children import access, accounts, memory, storage
 from slipstream_operator.cluster.children.build_job import build_job
 from slipstream_operator.cluster.children.deployment import Standing, deployment, template
 from slipstream_operator.cluster.children.memory import Good
-from slipstream_operator.cluster.children.metadata import BUILDER, RUNTIME, Document, Owner, sealed
+from slipstream_operator.cluster.children.metadata import BUILDER, RUNTIME, STORAGE, Document, Owner, sealed
 from slipstream_operator.cluster.settings import OperatorSettings
 from slipstream_operator.reconcile.desired import Desired, DesiredServing
 
@@ -37,6 +38,11 @@ def applied(
             memory.revisions_config(owner, desired.revisions, _good(owner, spec, desired, settings, standing))
         )
     return [sealed(document) for document in children]
+
+
+def is_for_builds(document: Document) -> bool:
+    """Return whether a build Job needs the child, or its pods would run unguarded or write to a stranger's volume."""
+    return document["metadata"]["labels"][names.LABEL_COMPONENT] in (BUILDER, STORAGE)
 
 
 def created(

@@ -4,13 +4,13 @@ import json
 
 from slipstream_testing.states.store import Document, Place, Store, controller_uid
 
-TAKEN = ("Service", "Deployment", "PodDisruptionBudget", "ConfigMap", "ServiceAccount")
+TAKEN = ("Service", "Deployment", "PodDisruptionBudget", "ConfigMap", "ServiceAccount", "PersistentVolumeClaim")
 """Kinds of which a stranger may have a namesake."""
 
 EDITS = ("spec", "labels", "annotations", "scale")
 """What of a child a stranger changes."""
 
-_SUFFIXES = {"ConfigMap": "-variant", "ServiceAccount": "-runtime"}
+_SUFFIXES = {"ConfigMap": "-variant", "ServiceAccount": "-runtime", "PersistentVolumeClaim": "-artifacts"}
 _CHANGED: dict[str, Document] = {
     "Service": {"selector": {"app": "other"}},
     "PodDisruptionBudget": {"maxUnavailable": 0},
