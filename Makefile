@@ -87,7 +87,7 @@ soak: $(INSTALLED)  ## Wear the runtime down: 10 million requests, hostile batch
 	@mkdir -p .slipstream
 	@PYTHONPATH=$$($(BIN)/python hack/compiled.py) $(BIN)/python -m bench.soak --state .slipstream/soak.json
 
-faults: $(INSTALLED)  ## Kill the operator and break its API at every call of a full life (about half an hour).
+faults: $(INSTALLED)  ## Kill the operator and break its API at every call of a full life (about an hour).
 	@$(BIN)/python -m bench.states
 	@$(BIN)/python -m bench.faults
 

@@ -45,17 +45,20 @@ class StatusWriter:
 
         When someone else changed the object meanwhile, its new spec is judged by the reconcile that its change
         brings; the status goes through only if the spec is still the judged one.
+
+        Raises:
+            ClusterError: it could not be written, or the object changed as often as that was tried.
         """
         if not should_write(live.get("status", {}), status, now - self._written_at):
             return
         current: Document | None = live
-        for _ in range(ATTEMPTS):
+        for left in reversed(range(ATTEMPTS)):
             if current is None or not _same_spec(current, live):
                 return
             try:
                 await self._kube.apply(kinds.AGENT_DEPLOYMENT, _patch(current, status), "status")
             except ClusterError as error:
-                if error.status != CONFLICT:
+                if error.status != CONFLICT or not left:
                     raise
                 current = await self._kube.get(
                     kinds.AGENT_DEPLOYMENT, live["metadata"]["namespace"], live["metadata"]["name"]

@@ -47,6 +47,15 @@ async def test_a_status_of_an_older_spec_is_not_forced_onto_a_newer_one():
     assert len(kube.applied) == 1
 
 
+async def test_a_status_that_conflicts_again_and_again_is_left_to_another_turn():
+    kube = KubeDouble(get=[live(version="1")] * 3, apply=[ClusterError("changed", 409)] * 3)
+
+    with pytest.raises(ClusterError, match="changed"):
+        await StatusWriter(kube).write(live(), status(), 100)
+
+    assert len(kube.applied) == 3
+
+
 async def test_a_refusal_is_passed_on():
     kube = KubeDouble(apply=[ClusterError("forbidden", 403)])
 

@@ -12,7 +12,7 @@ import aiohttp
 from aiohttp import web
 
 from slipstream_testing.faults.answers import HOLD_SECONDS, SLOW_SECONDS, Answer, bent, refusal
-from slipstream_testing.faults.strikes import REFUSALS, STALE_READS, Strike
+from slipstream_testing.faults.strikes import REFUSALS, STALE_LISTS, Strike
 from slipstream_testing.faults.wire import Wire
 
 _DROPPED = frozenset({"host", "accept-encoding", "connection", "content-length", "transfer-encoding"})
@@ -58,11 +58,11 @@ class FaultProxy:
         await self._session.close()
 
     def arm(self, strike: Strike | None) -> None:
-        """Begin a stage; its stale reads show the end of the stage before, or where that asked less, its beginning."""
+        """Begin a stage; its stale lists show the end of the stage before, or where that asked less, its beginning."""
         self._before = dict(self._last)
         self._strike, self._left = strike, strike.times if strike else 0
         if strike is not None and strike.fault == "stale":
-            self._left *= STALE_READS
+            self._left *= STALE_LISTS
         self.calls = self.events = self.after = 0
         self.struck, self.ended_at = False, None
         self.log = []
@@ -92,7 +92,7 @@ class FaultProxy:
         strike = self._strike
         if strike is None or strike.on_events or not self._left or self.calls < strike.at:
             return None
-        if strike.fault == "stale" and (request.method != "GET" or watches or self._key(request) not in self._before):
+        if strike.fault == "stale" and (watches or not _lists(request) or str(request.rel_url) not in self._before):
             return None
         self._left -= 1
         self.struck = True
@@ -101,7 +101,7 @@ class FaultProxy:
     async def _struck(self, request: web.BaseRequest, body: bytes, strike: Strike, watches: bool) -> web.StreamResponse:
         try:
             if strike.fault == "stale":
-                return self._before[self._key(request)].response()
+                return self._before[str(request.rel_url)].response()
             committed = await self._forward(request, body) if strike.commits and not watches else None
             if strike.kills:
                 await self._kill()
@@ -140,15 +140,12 @@ class FaultProxy:
             request.method, f"{self._wire.url}{request.raw_path}", data=body or None, headers=_headers(request)
         ) as response:
             answer = Answer(response.status, response.content_type, await response.read())
-        if request.method == "GET":
-            self._before.setdefault(self._key(request), answer)
-            self._last[self._key(request)] = answer
-        elif "/leases" not in request.path and answer.status < 300:
+        if _lists(request):
+            self._before.setdefault(str(request.rel_url), answer)
+            self._last[str(request.rel_url)] = answer
+        elif request.method != "GET" and "/leases" not in request.path and answer.status < 300:
             self.wrote_at = time.monotonic()
         return answer
-
-    def _key(self, request: web.BaseRequest) -> str:
-        return "" if "/leases" in request.path else str(request.rel_url)
 
     async def _watch(self, request: web.BaseRequest) -> web.StreamResponse:
         async with self._session.get(f"{self._wire.url}{request.raw_path}", headers=_headers(request)) as upstream:
@@ -178,6 +175,11 @@ class FaultProxy:
                 yield None
             if ending != "goes on":
                 return
+
+
+def _lists(request: web.BaseRequest) -> bool:
+    """Return whether it asks for many objects: an old list may be shown, but single objects are read by a quorum."""
+    return request.method == "GET" and "limit" in request.query
 
 
 def _headers(request: web.BaseRequest) -> dict[str, str]:

@@ -20,7 +20,7 @@ CALL_FAULTS = (
     "slow",
     "stale",
 )
-"""What may happen to a call; `stale` to a turn's reads, which then show an earlier moment."""
+"""What may happen to a call; `stale` to lists, which then show an earlier moment."""
 
 EVENT_FAULTS = (
     "watch drop",
@@ -35,8 +35,8 @@ EVENT_FAULTS = (
 )
 """What may happen to an event of a watch and to the watch with it."""
 
-STALE_READS = 10
-"""Reads of one turn: its AgentDeployment, all kinds of children, and pods."""
+STALE_LISTS = 10
+"""Lists in a row: of the AgentDeployments, of all kinds of children, and of pods."""
 
 
 @dataclass(frozen=True)
