@@ -121,11 +121,9 @@ class Loader:
         """Serve `variant` alone, load it in a closed loop, and return what it did."""
         listener, metrics_port = listen("127.0.0.1", 0), free_port()
         options = dataclasses.replace(
-            local_options(self._spec, summary, self._folder),
-            variant=variant,
+            alone(local_options(self._spec, summary, self._folder), variant),
             socket_fd=listener.fileno(),
             metrics_port=metrics_port,
-            cache_bytes=0,
         )
         port, scraper = listener.getsockname()[1], Scraper()
         replica = await self._start(options)
@@ -181,6 +179,11 @@ class Loader:
             f"--rows={self._settings.rows_per_request}",
             *more,
         ]
+
+
+def alone(options: ServingOptions, variant: str) -> ServingOptions:
+    """Return how a replica computes every answer with `variant`, whatever the deployment changes to meanwhile."""
+    return dataclasses.replace(options, variant=variant, variant_file="", cache_bytes=0)
 
 
 def median_round(rounds: list[ServingMeasurement]) -> ServingMeasurement:
